@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package eventsourced is the protocol of event sourced entities: what is sent
+// to the user function, and what its answers mean.
+//
+// One stream of cloudstate.eventsourced.EventSourced/handle belongs to one
+// active instance. The function gets an init with the latest snapshot, the
+// events after it, and then commands, each after the answer to the one before.
+//
+// # What an answer means
+//
+// A reply must carry the id of the command that the function has. Its events
+// are stored before the client sees anything, all or none, and its snapshot
+// with them. A snapshot without events is stored too, unless nothing was ever
+// stored.
+//
+// A failure action refuses the command: nothing is stored. If it asks for a
+// restart, the instance is loaded again, since the function has applied events
+// that don't exist; events that came with it are dropped. Events with a failure
+// that does not ask for a restart contradict each other: the answer is a
+// protocol error, and nothing of it is stored. (The reference stores them, and
+// no known library sends this.)
+//
+// A reply without a client action is answered with an empty message.
+//
+// A Failure message, instead of a reply, says that the function could not
+// handle a command: the client gets its description, and the stream is given
+// up. A message with another id, or none at all, is a protocol error.
+package eventsourced
+
+import (
+	"fmt"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/instance"
+)
+
+// Method is the path of the protocol's only method.
+const Method = "/cloudstate.eventsourced.EventSourced/handle"
+
+// Accept decides what the function's message means as the answer to command id
+// of the instance key, whose last event so far is last. An error means that the
+// stream is of no use any more; it is what the client gets.
+func Accept(key entity.Key, last entity.Seq, id int64, msg *Message) (instance.Decision, error) {
+	switch {
+	case msg.Failed != nil:
+		return instance.Decision{}, &entity.Crash{Description: msg.Failed.Description}
+	case !msg.Replied:
+		return instance.Decision{}, fmt.Errorf("empty message instead of a reply to command %d: %w", id, entity.ErrProtocol)
+	case msg.CommandID != id:
+		return instance.Decision{}, fmt.Errorf("reply to command %d while command %d runs: %w", msg.CommandID, id, entity.ErrProtocol)
+	}
+	if f := msg.Refused; f != nil {
+		return refuse(f, msg)
+	}
+	d := instance.Decision{Outcome: msg.Outcome, Write: entity.Write{Key: key}}
+	if len(msg.Events) > 0 {
+		d.Write.Events = number(last, msg.Events)
+		last += entity.Seq(len(msg.Events))
+	}
+	if msg.Snapshot != nil && last > 0 {
+		d.Write.Snapshot = &entity.Snapshot{Seq: last, Payload: *msg.Snapshot}
+	}
+	return d, nil
+}
+
+func refuse(f *Failure, msg *Message) (instance.Decision, error) {
+	if len(msg.Events) > 0 && !f.Restart {
+		return instance.Decision{}, fmt.Errorf("command %d refused (%s), yet with %d events: %w",
+			msg.CommandID, f.Description, len(msg.Events), entity.ErrProtocol)
+	}
+	o := entity.Outcome{Effects: msg.Outcome.Effects, Err: &entity.Refusal{Description: f.Description}}
+	return instance.Decision{Outcome: o, Restart: f.Restart}, nil
+}
+
+// number gives events the positions after last.
+func number(last entity.Seq, events []entity.Payload) []entity.Event {
+	numbered := make([]entity.Event, len(events))
+	for i, p := range events {
+		numbered[i] = entity.Event{Seq: last + 1 + entity.Seq(i), Payload: p}
+	}
+	return numbered
+}
