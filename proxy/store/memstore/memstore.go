@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package memstore keeps everything in memory. It is for tests, simulations
+// and functions that ask for nothing durable.
+//
+// It keeps the same promises as the stores that write to a disk, apart from
+// the one of durability, and it passes the same suite. What is committed is
+// copied once, the events of a commit into one piece of memory. What was read
+// is not copied: journals only grow, so that a reader may go on with what it
+// saw while others write.
+//
+// Several members may be there at once. Only [Store.Evict] takes one away.
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+)
+
+// A Store is a store in memory. All of its methods may be called at once.
+type Store struct {
+	mu        sync.RWMutex // protects all of the following, and the instances
+	instances map[entity.Key]*instance
+	types     map[string]string // each type URL once
+	lanes     map[entity.Member][]int64
+	members   entity.Member // the last id that was given out
+	attempts  uint64        // commits that were tried
+	touched   []*instance   // by the commit that holds mu; kept for its memory
+}
+
+// An instance is what is stored of one key. The journal only grows: a slice of
+// it stays good without the lock.
+type instance struct {
+	events   []entity.Event
+	snapshot entity.Snapshot
+
+	attempt uint64     // the last commit that touched the instance
+	staged  entity.Seq // where the journal ends after the writes of it seen so far
+}
+
+// New returns an empty store without members.
+func New() *Store {
+	return &Store{
+		instances: map[entity.Key]*instance{},
+		types:     map[string]string{},
+		lanes:     map[entity.Member][]int64{},
+	}
+}
+
+// Join returns a new member with that many lanes.
+func (s *Store) Join(_ context.Context, lanes int) (entity.Member, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members++
+	s.lanes[s.members] = make([]int64, lanes)
+	return s.members, nil
+}
+
+// Evict takes away the lanes of member, so that nothing of it can be
+// committed any more.
+func (s *Store) Evict(member entity.Member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lanes, member)
+}
+
+// Position returns how many commits a lane has made, and false if there is no
+// such lane.
+func (s *Store) Position(_ context.Context, member entity.Member, lane int) (int64, bool, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	lanes := s.lanes[member]
+	if lane < 0 || lane >= len(lanes) {
+		return 0, false, nil
+	}
+	return lanes[lane], true, nil
+}
+
+// Commit moves the lane at to at.N+1 and adds writes, all or nothing. It waits
+// for nothing, so it doesn't look at its context.
+func (s *Store) Commit(_ context.Context, at entity.Position, writes []entity.Write) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lanes := s.lanes[at.Member]
+	if at.Lane < 0 || at.Lane >= len(lanes) || lanes[at.Lane] != at.N {
+		return fmt.Errorf("commit %d of lane %d of member %d: %w", at.N, at.Lane, at.Member, entity.ErrLaneMoved)
+	}
+	size, err := s.stage(writes)
+	if err != nil {
+		return err
+	}
+	s.apply(writes, size)
+	lanes[at.Lane]++
+	return nil
+}
+
+// stage checks writes, puts the instance of each into s.touched, and returns
+// how many bytes the values of all events have. A reader sees nothing of it.
+func (s *Store) stage(writes []entity.Write) (size int, err error) {
+	s.attempts++
+	s.touched = s.touched[:0]
+	for i := range writes {
+		w := &writes[i]
+		in := s.touch(w.Key)
+		for j := range w.Events {
+			if w.Events[j].Seq != in.staged+1 {
+				return 0, fmt.Errorf("event %d of %v doesn't follow event %d: %w",
+					w.Events[j].Seq, w.Key, in.staged, entity.ErrRefused)
+			}
+			in.staged++
+			size += len(w.Events[j].Value)
+		}
+		s.touched = append(s.touched, in)
+	}
+	return size, nil
+}
+
+// touch returns the instance of key for the commit that is tried now. One that
+// is new and stays empty because the commit is refused is as good as none.
+func (s *Store) touch(key entity.Key) *instance {
+	in := s.instances[key]
+	if in == nil {
+		in = &instance{}
+		s.instances[entity.Key{Entity: strings.Clone(key.Entity), ID: strings.Clone(key.ID)}] = in
+	}
+	if in.attempt != s.attempts {
+		in.attempt, in.staged = s.attempts, entity.Seq(len(in.events))
+	}
+	return in
+}
+
+// apply does what stage has allowed.
+func (s *Store) apply(writes []entity.Write, size int) {
+	values := make([]byte, 0, size)
+	for i := range writes {
+		w, in := &writes[i], s.touched[i]
+		for _, e := range w.Events {
+			from := len(values)
+			values = append(values, e.Value...)
+			e.Value = values[from:len(values):len(values)]
+			e.TypeURL = s.typeURL(e.TypeURL)
+			in.events = append(in.events, e)
+		}
+		if w.Snapshot != nil {
+			in.snapshot = *w.Snapshot
+			in.snapshot.TypeURL = s.typeURL(w.Snapshot.TypeURL)
+			in.snapshot.Value = slices.Clone(w.Snapshot.Value)
+		}
+	}
+}
+
+// typeURL returns the one copy of t that is kept.
+func (s *Store) typeURL(t string) string {
+	kept, ok := s.types[t]
+	if !ok {
+		kept = strings.Clone(t)
+		s.types[kept] = kept
+	}
+	return kept
+}
+
+// Snapshot returns the snapshot of key, the zero one if there is none.
+func (s *Store) Snapshot(_ context.Context, key entity.Key) (entity.Snapshot, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if in := s.instances[key]; in != nil {
+		return in.snapshot, nil
+	}
+	return entity.Snapshot{}, nil
+}
+
+// Events returns the events of key after the one at after, as they are when
+// the loop begins.
+func (s *Store) Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error] {
+	return func(yield func(entity.Event, error) bool) {
+		for _, e := range s.journal(key, after) {
+			if err := ctx.Err(); err != nil {
+				yield(entity.Event{}, fmt.Errorf("events of %v: %w", key, err))
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// journal returns the events of key after the one at after.
+func (s *Store) journal(key entity.Key, after entity.Seq) []entity.Event {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	in := s.instances[key]
+	if in == nil || after >= entity.Seq(len(in.events)) {
+		return nil
+	}
+	return in.events[max(after, 0):]
+}
