@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package live
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/eventsourced"
+	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/route"
+)
+
+// An awake is one instance that is awake, or about to be.
+type awake struct {
+	set   *Set
+	part  *part
+	key   entity.Key
+	kind  *route.Entity
+	stats *Stats
+
+	mu      sync.Mutex // protects what follows
+	machine instance.Machine
+	agendas
+	dead  bool // not in its part any more
+	act   *activation
+	used  time.Time // when something last happened
+	timer *time.Timer
+}
+
+// An activation is one stream of an instance, from before it is opened.
+type activation struct {
+	life   lifetime // ending it ends the stream
+	chain  lane.Chain
+	stream Stream // nil until it is open; protected by awake.mu until then
+	began  time.Time
+
+	// Protected by awake.mu.
+	moved   time.Time // when the load last got on
+	sent    int64     // id of the last command that was handed over
+	reading bool      // a goroutine reads the stream
+	ended   error     // why the stream ended, found out before the command was handed over
+}
+
+// A task is something to be carried out, and for which stream.
+type task struct {
+	instance.Output
+	act  *activation
+	id   int64 // of the command that is to be sent; the command may get another one later
+	last bool  // to forget the instance: whether everything else was done
+}
+
+func (s *Set) newAwake(key entity.Key, e *route.Entity, p *part) *awake {
+	in := &awake{set: s, part: p, key: key, kind: e, stats: s.statsOf(e.Name)}
+	in.machine.Limits = &s.Limits
+	return in
+}
+
+// submit returns false if the instance was forgotten meanwhile.
+func (in *awake) submit(cmd *instance.Command) bool {
+	in.mu.Lock()
+	if in.dead {
+		in.mu.Unlock()
+		return false
+	}
+	in.used = cmd.Arrived
+	in.stats.Received.Add(1)
+	in.machine.Submit(cmd, cmd.Arrived)
+	if cmd.ID == 0 && cmd.Outcome.Err == nil {
+		in.stats.Stashed.Add(1)
+	}
+	in.carryOut()
+	return true
+}
+
+// verdict is called by the lane.
+func (in *awake) verdict(err error) {
+	if err != nil {
+		in.set.log.Error("write was not stored", "instance", in.key.String(), "err", err)
+	}
+	in.mu.Lock()
+	in.machine.Verdict(err, time.Now())
+	in.carryOut()
+}
+
+// passivate gives the stream up if it is not in use.
+func (in *awake) passivate() {
+	in.mu.Lock()
+	in.machine.Passivate()
+	in.carryOut()
+}
+
+func (in *awake) stop() {
+	in.mu.Lock()
+	in.machine.Stop(time.Now())
+	in.carryOut()
+}
+
+// stint is how many tasks a goroutine carries out for one instance before it
+// leaves the rest to a fresh one: a caller must come back, and the lane get on,
+// however busy the instance is.
+const stint = 128
+
+// carryOut carries out what the machine asks for, or leaves it to the goroutine
+// that does so already. It is called with in.mu held and releases it.
+func (in *awake) carryOut() {
+	in.plan()
+	for _, q := range []*agenda{&in.tasks, &in.results} {
+		if !q.busy && q.len() > 0 {
+			q.busy = true
+			in.work(q)
+		}
+	}
+	if !in.tasks.busy && !in.results.busy && in.machine.Trim() {
+		in.agendas = agendas{}
+	}
+	in.mu.Unlock()
+}
+
+// work carries out what is in q until there is nothing, or hands over. It is
+// called with in.mu held.
+func (in *awake) work(q *agenda) {
+	for n := 0; q.len() > 0; n++ {
+		if n == stint {
+			in.set.work.Go(func() {
+				in.mu.Lock()
+				in.work(q)
+				in.carryOut()
+			})
+			return
+		}
+		t := q.pop()
+		in.mu.Unlock()
+		in.do(t)
+		in.mu.Lock()
+		in.plan()
+	}
+	q.busy = false
+}
+
+// plan turns what the machine asks for into tasks for the stream that there is
+// at this moment. A stream that is given up ends here and now, since a task
+// that is being carried out may wait for it.
+func (in *awake) plan() {
+	for _, o := range in.machine.Outputs() {
+		t := task{Output: o, act: in.act}
+		switch o.Do {
+		case instance.Open:
+			in.act = in.newActivation()
+			t.act = in.act
+		case instance.Send:
+			t.id = o.Command.ID
+			in.countStash(o.Command)
+		case instance.Finish, instance.Abort:
+			if in.act == nil {
+				continue
+			}
+			if o.Do == instance.Abort {
+				in.act.life.end()
+			}
+			in.act = nil
+		case instance.Release, instance.Leave:
+			in.results.push(t)
+			continue
+		default:
+		}
+		in.tasks.push(t)
+	}
+	in.machine.Forget()
+}
+
+func (in *awake) newActivation() *activation {
+	act := &activation{began: time.Now()}
+	act.chain.Verdict = in.verdict
+	in.used, act.moved = act.began, act.began
+	if in.timer == nil {
+		in.timer = time.AfterFunc(in.period(), in.tick)
+	}
+	return act
+}
+
+func (in *awake) do(t task) {
+	switch t.Do {
+	case instance.Open:
+		in.set.work.Go(func() { in.load(t.act) })
+	case instance.Send:
+		if t.id == 1 {
+			// The function may still be busy with the replay, so that this
+			// may block; later ones find that it has read all before them.
+			in.set.work.Go(func() { in.send(t) })
+		} else {
+			in.send(t)
+		}
+	case instance.Commit:
+		in.countWrite(&t.Command.Write)
+		in.set.Lane.Join(&t.act.chain, t.Command.Write)
+	case instance.Release:
+		in.release(t.Command)
+	case instance.Finish:
+		in.stats.ActiveTime.Observe(time.Since(t.act.began))
+		in.set.work.Go(func() { t.act.finish(in.set.Grace) })
+	case instance.Abort:
+		in.stats.Broken.Add(1)
+		in.stats.ActiveTime.Observe(time.Since(t.act.began))
+	case instance.Leave:
+		if !t.last {
+			in.leaveLast(t)
+			return
+		}
+		in.part.forget(in)
+	}
+}
+
+// leaveLast puts the task to forget the instance, which came after all results,
+// after all that concerns the stream, too.
+func (in *awake) leaveLast(t task) {
+	t.last = true
+	in.mu.Lock()
+	in.tasks.push(t)
+	in.carryOut()
+}
+
+// errEnded is for a client whose command the function never got.
+var errEnded = fmt.Errorf("user function ends its streams at once: %w", entity.ErrUnavailable)
+
+// send hands a command to the function, and sees to it that somebody reads the
+// answer.
+func (in *awake) send(t task) {
+	act, cmd := t.act, t.Command
+	err := act.stream.Send(&eventsourced.Command{
+		Instance: in.key.ID,
+		ID:       t.id,
+		Name:     cmd.Call.Command,
+		Payload:  entity.Payload{TypeURL: cmd.TypeURL, Value: cmd.Call.Payload},
+	})
+	if errors.Is(err, io.EOF) {
+		err = in.whyEnded(act)
+	}
+	in.mu.Lock()
+	switch {
+	case in.act != act || in.machine.Current() != cmd:
+		// The stream was given up, or the answer is there already.
+	case err != nil:
+		in.machine.SendFailed(err, time.Now())
+	case act.ended != nil: // the function may have got the command
+		in.machine.Broken(in.streamError(act.ended), time.Now())
+	default:
+		act.sent = t.id
+		if !act.reading {
+			act.reading = true
+			in.set.readers.read(in, act)
+		}
+	}
+	in.carryOut()
+}
+
+func (in *awake) countStash(cmd *instance.Command) {
+	if wait := cmd.Sent.Sub(cmd.Arrived); wait > 0 {
+		in.stats.Unstashed.Add(1)
+		in.stats.StashTime.Observe(wait)
+	}
+}
+
+func (in *awake) release(cmd *instance.Command) {
+	now := time.Now()
+	in.stats.Total.Observe(now.Sub(cmd.Arrived))
+	if cmd.Outcome.Err != nil {
+		in.stats.Failed.Add(1)
+	} else {
+		in.stats.Completed.Add(1)
+	}
+	if len(cmd.Write.Events) > 0 {
+		in.stats.Persist.Observe(now.Sub(cmd.Answered))
+	}
+	cmd.Done(cmd.Outcome)
+}
+
+func (in *awake) countWrite(w *entity.Write) {
+	for i := range w.Events {
+		in.stats.PersistedEvents.add(len(w.Events[i].Value))
+	}
+	if w.Snapshot != nil {
+		in.stats.PersistedSnapshots.add(len(w.Snapshot.Value))
+	}
+}
+
+// tick passivates the instance, or ends a wait for the function, if it is time.
+func (in *awake) tick() {
+	in.mu.Lock()
+	if in.dead {
+		in.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	if in.machine.Tick(in.idle(), now.Sub(in.moved()), now) {
+		in.stats.Passivated.Add(1)
+	}
+	in.timer.Reset(in.next(now))
+	in.carryOut()
+}
+
+// moved returns when the instance was last used, or its load last got on.
+func (in *awake) moved() time.Time {
+	if in.loading() {
+		return in.act.moved
+	}
+	return in.used
+}
+
+func (in *awake) loading() bool { return in.act != nil && in.act.stream == nil }
+
+func (in *awake) idle() time.Duration {
+	if in.kind.Passivation > 0 {
+		return in.kind.Passivation
+	}
+	return in.set.Idle
+}
+
+// period is how often it has to be looked whether something takes too long.
+func (in *awake) period() time.Duration {
+	return max(min(in.idle(), in.set.Limits.Answer), time.Millisecond)
+}
+
+// next returns when to look again.
+func (in *awake) next(now time.Time) time.Duration {
+	wait := in.idle() - now.Sub(in.used)
+	switch c := in.machine.Current(); {
+	case c != nil:
+		wait = in.set.Limits.Answer - now.Sub(c.Sent)
+	case in.loading():
+		wait = in.set.Limits.Answer - now.Sub(in.act.moved)
+	}
+	if wait <= 0 { // it is for the store now
+		return in.period()
+	}
+	return min(max(wait, time.Millisecond), in.period())
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package live
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/route"
+)
+
+// TestTimerDoesNotRunHot checks that an instance that waits for the store alone
+// is not looked after more often than one that waits for nothing.
+func TestTimerDoesNotRunHot(t *testing.T) {
+	set := &Set{Config: Config{Idle: time.Second, Limits: instance.Limits{Mailbox: 1, Undecided: 2, UndecidedBytes: 1, Answer: time.Minute}}}
+	now := time.Unix(1000, 0)
+	in := &awake{set: set, kind: &route.Entity{}, used: now}
+	in.machine.Limits = &set.Limits
+	for _, tt := range []struct {
+		after time.Duration
+		want  time.Duration
+	}{
+		{0, time.Second},
+		{900 * time.Millisecond, 100 * time.Millisecond},
+		{time.Second - 1, time.Millisecond},
+		{time.Second, time.Second},
+		{time.Hour, time.Second},
+	} {
+		if got := in.next(now.Add(tt.after)); got != tt.want {
+			t.Errorf("after %v: next in %v, want %v", tt.after, got, tt.want)
+		}
+	}
+	in.act = &activation{moved: now} // it loads
+	if got := in.next(now.Add(time.Minute - 10*time.Millisecond)); got != 10*time.Millisecond {
+		t.Errorf("load: next in %v, want 10ms", got)
+	}
+	in.act = nil
+	in.machine.Submit(&instance.Command{}, now)
+	in.machine.Loaded(0, now) // and the function has a command
+	if got := in.next(now.Add(time.Minute - 20*time.Millisecond)); got != 20*time.Millisecond {
+		t.Errorf("command: next in %v, want 20ms", got)
+	}
+}
+
+// TestForgottenInstanceTakesNothing checks that a command that meets an instance
+// which is just being forgotten is sent on to the next one.
+func TestForgottenInstanceTakesNothing(t *testing.T) {
+	in := &awake{dead: true}
+	if in.submit(&instance.Command{Done: func(entity.Outcome) { t.Error("an outcome") }}) {
+		t.Error("took a command")
+	}
+}

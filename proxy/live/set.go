@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package live
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/route"
+)
+
+// A Config says what the instances of a Set work with.
+type Config struct {
+	Journal  Journal
+	Lane     *lane.Lane
+	Function Function
+	Limits   instance.Limits
+	Idle     time.Duration // until an instance is passivated, if its entity doesn't say
+	Grace    time.Duration // for the function to end a stream that is half-closed
+	Loads    int           // instances that may be brought up at once
+	Report   func(string)  // tells the function what it did wrong; must not block
+}
+
+// stripes is how many parts a Set has, each with its own lock.
+const stripes = 64
+
+// A Set is the instances that are awake here. Make it with [New].
+type Set struct {
+	Config
+	log   *slog.Logger
+	seed  maphash.Seed
+	parts [stripes]part
+	loads chan struct{} // its capacity is how many may be brought up at once
+
+	readers *readers
+
+	// work counts the instances that are awake, and while one is, the
+	// goroutines that work for it; some of these outlast it.
+	work sync.WaitGroup
+
+	mu    sync.Mutex // protects stats
+	stats map[string]*Stats
+}
+
+type part struct {
+	mu        sync.Mutex // protects instances; taken before an instance's own
+	stopped   bool
+	instances map[entity.Key]*awake
+}
+
+// New returns a Set in which nothing is awake.
+func New(log *slog.Logger, cfg Config) *Set {
+	s := &Set{
+		Config: cfg,
+		log:    log,
+		seed:   maphash.MakeSeed(),
+		loads:  make(chan struct{}, cfg.Loads),
+		stats:  map[string]*Stats{},
+	}
+	s.readers = &readers{jobs: make(chan job), end: make(chan struct{}), work: &s.work}
+	for i := range s.parts {
+		s.parts[i].instances = map[entity.Key]*awake{}
+	}
+	return s
+}
+
+// Submit gives a command to the instance id of the entity e. It never blocks.
+// cmd.Done is called exactly once, maybe before Submit returns.
+func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
+	key := entity.Key{Entity: e.Name, ID: id}
+	p := &s.parts[maphash.String(s.seed, id)%stripes]
+	for {
+		p.mu.Lock()
+		in := p.instances[key]
+		switch {
+		case in == nil && p.stopped:
+			p.mu.Unlock()
+			cmd.Done(entity.Outcome{Err: instance.ErrStopping})
+			return
+		case in == nil:
+			in = s.newAwake(key, e, p)
+			p.instances[key] = in
+			s.work.Add(1)
+		}
+		p.mu.Unlock()
+		if in.submit(cmd) {
+			return
+		}
+	}
+}
+
+// forget removes in from its part if it is still of no use.
+func (p *part) forget(in *awake) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.machine.Gone() && !in.dead && in.results.len() == 0 { // else this isn't the last time that it leaves
+		in.dead = true
+		delete(p.instances, in.key)
+		if in.timer != nil {
+			in.timer.Stop()
+		}
+		in.set.work.Done()
+	}
+}
+
+// statsOf returns the counters of the entity name, which live as long as s.
+func (s *Set) statsOf(name string) *Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stats[name]
+	if st == nil {
+		st = &Stats{}
+		s.stats[name] = st
+	}
+	return st
+}
+
+// Stats returns the counters of all entities, by name.
+func (s *Set) Stats() map[string]*Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.stats)
+}
+
+// Active returns how many instances are awake, by entity.
+func (s *Set) Active() map[string]int {
+	active := map[string]int{}
+	s.each(func(in *awake) { active[in.key.Entity]++ })
+	return active
+}
+
+// Passivate gives up all streams that are not in use. What has commands goes
+// on.
+func (s *Set) Passivate() {
+	s.each(func(in *awake) { in.passivate() })
+}
+
+// Stop lets every instance finish the commands it has and passivates it.
+// Commands that come later are refused. It returns when nothing is awake and
+// no stream is open, or when ctx ends.
+func (s *Set) Stop(ctx context.Context) error {
+	for i := range s.parts {
+		p := &s.parts[i]
+		p.mu.Lock()
+		p.stopped = true
+		p.mu.Unlock()
+	}
+	s.each(func(in *awake) { in.stop() })
+	done := make(chan struct{})
+	go func() { s.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		s.readers.release()
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// each calls f for every instance that is awake when it is its turn.
+func (s *Set) each(f func(*awake)) {
+	var all []*awake
+	for i := range s.parts {
+		p := &s.parts[i]
+		p.mu.Lock()
+		for _, in := range p.instances {
+			all = append(all, in)
+		}
+		p.mu.Unlock()
+		for _, in := range all {
+			f(in)
+		}
+		clear(all)
+		all = all[:0]
+	}
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package live
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/eventsourced"
+)
+
+// load opens the stream of act and tells the function what is stored.
+func (in *awake) load(act *activation) {
+	stream, last, err := in.replay(act)
+	in.mu.Lock()
+	if in.act != act {
+		in.mu.Unlock()
+		act.life.end()
+		return
+	}
+	now := time.Now()
+	in.used = now
+	if err != nil {
+		in.machine.LoadFailed(err, now)
+	} else {
+		in.stats.Activated.Add(1)
+		in.stats.Recovery.Observe(now.Sub(act.began))
+		act.stream = stream
+		in.machine.Loaded(last, now)
+	}
+	in.carryOut()
+}
+
+// replay returns the stream, and the position of the last event stored.
+func (in *awake) replay(act *activation) (Stream, entity.Seq, error) {
+	select {
+	case in.set.loads <- struct{}{}:
+		defer func() { <-in.set.loads }()
+	case <-act.life.Done():
+		return nil, 0, act.life.Err()
+	}
+	in.touch(act)
+	stream, err := in.set.Function.Open(&act.life, eventsourced.Method)
+	if err != nil {
+		return nil, 0, in.streamError(err)
+	}
+	last, err := in.replayTo(act, stream)
+	switch {
+	case errors.Is(err, io.EOF):
+		err = in.streamError(lastWords(stream))
+	case err != nil && act.life.Err() == nil:
+		in.set.log.Error("instance was not brought up", "instance", in.key.String(), "err", err)
+	}
+	return stream, last, err
+}
+
+func (in *awake) replayTo(act *activation, stream Stream) (entity.Seq, error) {
+	journal := in.set.Journal
+	snapshot, err := journal.Snapshot(&act.life, in.key)
+	if err != nil {
+		return 0, fmt.Errorf("load the snapshot of %v: %w", in.key, err)
+	}
+	if snapshot.Seq > 0 {
+		in.stats.LoadedSnapshots.add(len(snapshot.Value))
+	}
+	if err := stream.Send(&eventsourced.Init{Service: in.kind.Service, ID: in.key.ID, Snapshot: snapshot}); err != nil {
+		return 0, err
+	}
+	last := snapshot.Seq
+	var msg eventsourced.Replay
+	for event, err := range journal.Events(&act.life, in.key, last) {
+		if err != nil {
+			return 0, fmt.Errorf("load the events of %v: %w", in.key, err)
+		}
+		msg.Event = event
+		if err := stream.Send(&msg); err != nil {
+			return 0, err
+		}
+		last = event.Seq
+		in.stats.LoadedEvents.add(len(event.Value))
+		if last%128 == 0 {
+			in.touch(act)
+		}
+	}
+	return last, nil
+}
+
+// touch says that the load gets on.
+func (in *awake) touch(act *activation) {
+	in.mu.Lock()
+	act.moved = time.Now()
+	in.mu.Unlock()
+}
+
+// lastWords returns why the function has ended a stream: what it said last, or
+// the end's own reason.
+func lastWords(stream Stream) error {
+	var msg eventsourced.Message
+	err := stream.Recv(&msg)
+	switch {
+	case err != nil:
+		return err
+	case msg.Failed != nil:
+		return &entity.Crash{Description: msg.Failed.Description}
+	}
+	return fmt.Errorf("a message that nothing asked for: %w", entity.ErrProtocol)
+}
+
+// whyEnded returns why the stream of act ended before it took a command. That
+// it ended in order is the function's good right.
+func (in *awake) whyEnded(act *activation) error {
+	in.mu.Lock()
+	reading, err := act.reading, act.ended
+	in.mu.Unlock()
+	if err == nil && !reading {
+		err = lastWords(act.stream)
+	}
+	if err == nil || errors.Is(err, io.EOF) { // or the reader will say it
+		return errEnded
+	}
+	return in.streamError(err)
+}
+
+// read gives the function's answers to the instance, for as long as it has a
+// command. It uses msg.
+func (in *awake) read(act *activation, msg *eventsourced.Message) {
+	for more := true; more; {
+		err := act.stream.Recv(msg)
+		in.mu.Lock()
+		if in.act != act {
+			in.mu.Unlock()
+			return
+		}
+		now := time.Now()
+		in.used = now
+		if err != nil {
+			in.ended(act, err, now)
+			more = false
+		} else {
+			in.answered(msg, now)
+			more = in.act == act && in.machine.Current() != nil
+			act.reading = more
+		}
+		in.carryOut()
+	}
+}
+
+// ended says that the stream has ended while the function had a command.
+func (in *awake) ended(act *activation, err error, now time.Time) {
+	act.reading = false
+	if c := in.machine.Current(); c != nil && c.ID > act.sent {
+		act.ended = err // whoever is about to hand it over will see
+		return
+	}
+	in.machine.Broken(in.streamError(err), now)
+}
+
+// answered gives the function's answer to the machine.
+func (in *awake) answered(msg *eventsourced.Message, now time.Time) {
+	c := in.machine.Current()
+	in.stats.Processing.Observe(now.Sub(c.Sent))
+	c.Answered = now
+	d, err := eventsourced.Accept(in.key, in.machine.Last(), c.ID, msg)
+	if err != nil {
+		in.machine.Broken(in.crashed(err), now)
+		return
+	}
+	in.machine.Answered(d, now)
+}
+
+// crashed logs what the function did wrong, and tells it unless it said so
+// itself.
+func (in *awake) crashed(err error) error {
+	in.set.log.Warn("instance was given up", "instance", in.key.String(), "err", err)
+	if _, said := errors.AsType[*entity.Crash](err); !said {
+		in.set.Report(fmt.Sprintf("%v: %v", in.key, err))
+	}
+	return err
+}
+
+// streamError says what the end of a stream means for a command that was not
+// answered.
+func (in *awake) streamError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("user function ended the stream of %v before it answered: %w", in.key, entity.ErrProtocol)
+	}
+	if errors.Is(err, entity.ErrUnavailable) {
+		return err // it is away: not its fault, and not worth a line for each instance
+	}
+	return in.crashed(err)
+}
+
+// finish tells the function that nothing more comes, and waits until it has
+// ended the stream; some libraries never do.
+func (a *activation) finish(grace time.Duration) {
+	defer a.life.end()
+	timer := time.AfterFunc(grace, a.life.end)
+	defer timer.Stop()
+	if a.stream.CloseSend() != nil {
+		return
+	}
+	var msg eventsourced.Message
+	for a.stream.Recv(&msg) == nil { // it may say what it likes
+	}
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package router takes a call to the entity that it is for, and does what the
+// entity's answer asks for: side effects first, then the forward, then the
+// reply to the caller.
+//
+// # Order and outcome
+//
+// Effects are carried out in the order in which the function lists them, after
+// what the command wrote is durable. A synchronous one is carried out to its
+// end, its own effects and forwards included, before the next one and before
+// the reply; an asynchronous one is started. The reply never depends on an
+// effect: one that fails is logged and counted, and if the function named a
+// target that does not exist it is told. (The reference fails the command,
+// though its events are stored.)
+//
+// A forward's answer is the caller's answer. It has the caller's deadline, and
+// is dropped if the caller goes away before its turn; an effect has a time of
+// its own and outlives its caller.
+//
+// Metadata of the original call is not passed on, apart from its trace context.
+//
+// A chain of forwards and effects that is longer than MaxDepth is cut with
+// [entity.ErrLoop], and the function is told the chain.
+package router
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/route"
+)
+
+// Entities is where commands for entity instances go.
+type Entities interface {
+	// Submit gives cmd to the instance id of e. It never blocks, and calls
+	// cmd.Done exactly once.
+	Submit(e *route.Entity, id string, cmd *instance.Command)
+}
+
+// A Config says what a Router works with.
+type Config struct {
+	// Catalogue returns what the function serves, or why it can't be called.
+	Catalogue func() (*route.Catalogue, error)
+
+	Entities   Entities
+	Report     func(string)  // tells the function what it did wrong; must not block
+	EffectTime time.Duration // for one side effect
+	MaxDepth   int           // of a chain of forwards and effects
+	Stats      *Stats
+}
+
+// Stats counts what a Router does. Its zero value is ready for use.
+type Stats struct {
+	Calls         atomic.Int64
+	Forwards      atomic.Int64
+	Effects       atomic.Int64
+	EffectsFailed atomic.Int64
+}
+
+// A Router takes calls to entities. Its methods may be called by any goroutine.
+type Router struct {
+	Config
+	log *slog.Logger
+}
+
+// New returns a Router.
+func New(log *slog.Logger, cfg Config) *Router { return &Router{cfg, log} }
+
+// Submit carries call out. It never blocks. done is called exactly once, maybe
+// before Submit returns; the answer's bytes are the caller's from then on, to
+// read.
+func (r *Router) Submit(call entity.Call, done func(entity.Answer)) {
+	r.Stats.Calls.Add(1)
+	r.route(call, nil, done)
+}
+
+// route carries out a call that from has led to; from is nil for a call from
+// outside.
+func (r *Router) route(call entity.Call, from *hop, done func(entity.Answer)) {
+	method, id, err := r.target(&call, from)
+	if err != nil {
+		done(entity.Answer{Err: err})
+		return
+	}
+	r.submit(method, id, call, from, done)
+}
+
+func (r *Router) submit(method *route.Method, id string, call entity.Call, from *hop, done func(entity.Answer)) {
+	cmd := &instance.Command{Call: call, TypeURL: method.InputURL, Arrived: time.Now()}
+	cmd.Done = func(o entity.Outcome) {
+		if len(o.Effects) == 0 && o.Forward == nil {
+			done(r.answer(method, &o))
+			return
+		}
+		f := &following{router: r, call: cmd.Call, method: method, outcome: o, done: done, depth: from.depth() + 1, from: from}
+		f.next()
+	}
+	r.Entities.Submit(method.Entity, id, cmd)
+}
+
+// target returns the method and the instance that call is for.
+func (r *Router) target(call *entity.Call, from *hop) (*route.Method, string, error) {
+	catalogue, err := r.Catalogue()
+	if err != nil {
+		return nil, "", err
+	}
+	method := catalogue.Lookup(call.Service, call.Command)
+	if method == nil {
+		return nil, "", r.unknown(catalogue, call, from)
+	}
+	id, err := method.Key(call.Payload)
+	if err != nil {
+		return nil, "", err
+	}
+	return method, id, nil
+}
+
+// unknown returns what the caller of a method that does not exist gets, and
+// tells the function if it was the function that called.
+func (r *Router) unknown(catalogue *route.Catalogue, call *entity.Call, from *hop) error {
+	what := "service " + call.Service
+	if catalogue.HasService(call.Service) {
+		what = "method " + call.Command + " of service " + call.Service
+	}
+	err := fmt.Errorf("there is no %s%v: %w", what, from, entity.ErrUnimplemented)
+	if from != nil {
+		r.Report(err.Error())
+	}
+	return err
+}
+
+// answer returns what the caller of method gets for an outcome without forward.
+func (r *Router) answer(method *route.Method, o *entity.Outcome) entity.Answer {
+	if o.Err != nil {
+		return entity.Answer{Err: o.Err}
+	}
+	if url := o.Reply.TypeURL; url != "" && url != method.OutputURL {
+		r.Report(fmt.Sprintf("Warning: %s/%s replied with %s, expected %s", method.Service, method.Name, url, method.OutputURL))
+	}
+	return entity.Answer{Payload: o.Reply.Value, Metadata: o.Meta}
+}
