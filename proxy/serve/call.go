@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/route"
+)
+
+// handle serves every call that is not for a service of the proxy's own.
+func (s *GRPC) handle(_ any, stream grpc.ServerStream) error {
+	ctx := stream.Context()
+	m, err := s.method(ctx)
+	switch {
+	case err != nil:
+		return toStatus(err)
+	case m.ClientStreams || m.ServerStreams:
+		return toStatus(fmt.Errorf("%w: %s is streamed, which is not served yet", entity.ErrUnimplemented, m.Path))
+	}
+	return s.unary(ctx, m, stream)
+}
+
+// method returns the method that a call is for.
+func (s *GRPC) method(ctx context.Context) (*route.Method, error) {
+	catalogue, err := s.catalogue()
+	if errors.Is(err, entity.ErrUnavailable) {
+		return nil, err
+	}
+	if err != nil { // the call can be sent again whatever the reason is
+		return nil, fmt.Errorf("%w: %s", entity.ErrUnavailable, err.Error())
+	}
+	path, _ := grpc.Method(ctx)
+	m := catalogue.Method(path)
+	if m != nil {
+		return m, nil
+	}
+	name := strings.TrimPrefix(path, "/")
+	slash := strings.LastIndexByte(name, '/') // grpc-go has seen to it that there is one
+	service, method := name[:slash], name[slash+1:]
+	if catalogue.HasService(service) {
+		return nil, fmt.Errorf("%w: service %s has no method %s", entity.ErrUnimplemented, service, method)
+	}
+	return nil, fmt.Errorf("%w: no service %s", entity.ErrUnimplemented, service)
+}
+
+// unary serves a call of one message with one message.
+func (s *GRPC) unary(ctx context.Context, m *route.Method, stream grpc.ServerStream) error {
+	e := s.exchanges.Get().(*exchange)
+	defer s.release(e)
+
+	call := entity.Call{Service: m.Service, Command: m.Name, Done: ctx.Done()}
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		if r.codec != "" {
+			return toStatus(fmt.Errorf("%w: payloads of type %q; only protobuf is served",
+				entity.ErrUnimplemented, r.codec))
+		}
+		call.Metadata = r.metadata
+	}
+	call.Deadline, _ = ctx.Deadline()
+	var err error
+	if call.Payload, err = receiveOne(stream, m, &e.message); err != nil {
+		return err
+	}
+	answer, err := e.ask(ctx, s.submitter, call)
+	if err != nil {
+		return toStatus(err)
+	}
+	return s.reply(stream, m, &e.message, answer)
+}
+
+// receiveOne receives the only message of a call. It uses m. Its error is a
+// status.
+func receiveOne(stream grpc.ServerStream, method *route.Method, m *raw) ([]byte, error) {
+	err := stream.RecvMsg(m)
+	if errors.Is(err, io.EOF) {
+		return nil, toStatus(fmt.Errorf("%w: %s takes one message, none came", entity.ErrInvalid, method.Path))
+	}
+	if err != nil {
+		return nil, err // grpc-go has sent it already
+	}
+	payload := m.bytes
+	switch err := stream.RecvMsg(m); {
+	case errors.Is(err, io.EOF):
+		return payload, nil
+	case err != nil:
+		return nil, err
+	default:
+		return nil, toStatus(fmt.Errorf("%w: %s takes one message, more came", entity.ErrInvalid, method.Path))
+	}
+}
+
+// reply sends the answer and returns the status of the call. It uses m.
+func (s *GRPC) reply(stream grpc.ServerStream, method *route.Method, m *raw, a entity.Answer) error {
+	if len(a.Metadata) > 0 {
+		header, left := toHeader(a.Metadata)
+		if len(left) > 0 {
+			s.log.Debug("reply metadata left out", "method", method.Path, "names", left)
+		}
+		if err := stream.SetHeader(header); err != nil {
+			return err
+		}
+	}
+	if a.Err != nil {
+		if _, _, known := describe(a.Err); !known {
+			s.log.Error("call failed", "method", method.Path, "err", a.Err)
+		}
+		stream.SetTrailer(toTrailer(a.Err))
+		return toStatus(a.Err)
+	}
+	m.bytes = a.Payload
+	return stream.SendMsg(m)
+}
+
+// An exchange is what a goroutine of grpc-go needs to have one call carried out
+// at a time. It is used again and again, and has to survive that an answer comes
+// after its call was given up. So calls are numbered: turn belongs to the
+// call under way, and whoever moves it on first, the answer or the caller who
+// has waited enough, has decided how the call ends.
+type exchange struct {
+	turn    atomic.Uint64
+	answer  entity.Answer // written by the one who moved turn, before ready
+	ready   chan struct{} // of capacity 1, so that nobody who answers waits
+	message raw
+}
+
+func newExchange() *exchange { return &exchange{ready: make(chan struct{}, 1)} }
+
+// ask has the call carried out. The error is that of ctx.
+func (e *exchange) ask(ctx context.Context, to Submitter, call entity.Call) (entity.Answer, error) {
+	turn := e.turn.Load()
+	to.Submit(call, func(a entity.Answer) { e.deliver(turn, a) })
+	select {
+	case <-e.ready:
+		return e.answer, nil
+	case <-call.Done:
+	}
+	if e.turn.CompareAndSwap(turn, turn+1) {
+		return entity.Answer{}, ctx.Err() // whatever comes now is for a turn that is over
+	}
+	<-e.ready // the answer came at the same time, it is just being written
+	return e.answer, nil
+}
+
+func (e *exchange) deliver(turn uint64, a entity.Answer) {
+	if e.turn.CompareAndSwap(turn, turn+1) {
+		e.answer = a
+		e.ready <- struct{}{}
+	}
+}
+
+// release lets go of the messages of e and keeps it for another call.
+func (s *GRPC) release(e *exchange) {
+	e.answer, e.message = entity.Answer{}, raw{}
+	s.exchanges.Put(e)
+}

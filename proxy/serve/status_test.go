@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+)
+
+// wantCodes has every error of package entity by its name there.
+var wantCodes = map[string]struct {
+	err  error
+	code codes.Code
+}{
+	"ErrUnavailable":    {entity.ErrUnavailable, codes.Unavailable},
+	"ErrUnknownOutcome": {entity.ErrUnknownOutcome, codes.Unavailable},
+	"ErrOverloaded":     {entity.ErrOverloaded, codes.ResourceExhausted},
+	"ErrDeadline":       {entity.ErrDeadline, codes.DeadlineExceeded},
+	"ErrCanceled":       {entity.ErrCanceled, codes.Canceled},
+	"ErrInvalid":        {entity.ErrInvalid, codes.InvalidArgument},
+	"ErrUnimplemented":  {entity.ErrUnimplemented, codes.Unimplemented},
+	"ErrProtocol":       {entity.ErrProtocol, codes.Internal},
+	"ErrLoop":           {entity.ErrLoop, codes.FailedPrecondition},
+	"ErrLaneMoved":      {entity.ErrLaneMoved, codes.Unavailable},
+	"ErrRefused":        {entity.ErrRefused, codes.Internal},
+	"Refusal":           {&entity.Refusal{Description: "no"}, codes.Unknown},
+	"Crash":             {&entity.Crash{Description: "oh"}, codes.Internal},
+}
+
+func TestEveryErrorHasAStatus(t *testing.T) {
+	names := errorNames(t)
+	if len(names) < 10 {
+		t.Fatalf("found only the errors %q", names)
+	}
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		want, ok := wantCodes[name]
+		if !ok {
+			t.Errorf("entity.%s: say in status.go, doc.go and here which status it is", name)
+			continue
+		}
+		if !strings.Contains(string(doc), name) {
+			t.Errorf("entity.%s isn't in the table of the package comment", name)
+		}
+		wrapped := fmt.Errorf("adding an item: %w", want.err)
+		if _, _, known := describe(wrapped); !known {
+			t.Errorf("entity.%s isn't known", name)
+		}
+		if got := status.Code(toStatus(wrapped)); got != want.code {
+			t.Errorf("entity.%s is %v, want %v", name, got, want.code)
+		}
+	}
+}
+
+// errorNames returns the names of all errors and types of errors that package
+// entity exports.
+func errorNames(t *testing.T) []string {
+	t.Helper()
+	const dir = "../entity"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), dir+"/"+e.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				for _, id := range n.Names {
+					if strings.HasPrefix(id.Name, "Err") {
+						names = append(names, id.Name)
+					}
+				}
+			case *ast.FuncDecl:
+				if n.Name.Name == "Error" && n.Recv != nil {
+					names = append(names, receiver(n))
+				}
+				return false
+			}
+			return true
+		})
+	}
+	return names
+}
+
+func receiver(f *ast.FuncDecl) string {
+	typ := f.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	return typ.(*ast.Ident).Name
+}
+
+func TestStatusText(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		code codes.Code
+		text string
+	}{
+		"none":             {nil, codes.OK, ""},
+		"the description":  {fmt.Errorf("forwarded: %w", &entity.Refusal{Description: "sold out"}), codes.Unknown, "sold out"},
+		"of a crash too":   {fmt.Errorf("x: %w", &entity.Crash{Description: "no such event"}), codes.Internal, "no such event"},
+		"the whole error":  {fmt.Errorf("%w: field user_id", entity.ErrInvalid), codes.InvalidArgument, "invalid request: field user_id"},
+		"nothing":          {errSome, codes.Internal, "entity failed"},
+		"context deadline": {context.DeadlineExceeded, codes.DeadlineExceeded, "context deadline exceeded"},
+		"context canceled": {context.Canceled, codes.Canceled, "context canceled"},
+		"the worse of two": {errors.Join(entity.ErrOverloaded, entity.ErrProtocol), codes.Internal, "too many calls wait\nuser function broke the protocol"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { wantStatus(t, toStatus(test.err), test.code, test.text) })
+	}
+	if toTrailer(fmt.Errorf("%w: %w", entity.ErrUnavailable, entity.ErrUnknownOutcome)) == nil {
+		t.Error("an unknown outcome isn't marked")
+	}
+}
+
+func TestLongDescriptionIsCutBetweenCharacters(t *testing.T) {
+	for n := range 4 {
+		long := strings.Repeat("x", n) + strings.Repeat("€", 3000)
+		got := shortened(long)
+		if len(got) > maxDescription || len(got) < maxDescription-4 || !utf8.ValidString(got) {
+			t.Errorf("%d bytes, valid %t", len(got), utf8.ValidString(got))
+		}
+	}
+	if whole := strings.Repeat("x", maxDescription); shortened(whole) != whole {
+		t.Error("a description that fits was cut")
+	}
+}
