@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A config is everything that can be said to the proxy. The webhook says it
+// with environment variables, people with flags of the same names.
+type config struct {
+	functionHost string
+	functionPort int
+	grpcAddr     string
+	adminAddr    string
+	store        string
+	dataDir      string
+	idle         time.Duration
+	answer       time.Duration
+	shutdown     time.Duration
+	mailbox      int
+	maxMessage   int
+	log          logging
+}
+
+// A logging says how much is logged and what else people may look at.
+type logging struct {
+	level      slog.Level
+	format     string
+	pprof      bool
+	anyVersion bool
+}
+
+// The stores there are.
+const (
+	embedded = "embedded"
+	memory   = "memory"
+)
+
+// A setting is one line of the help text.
+type setting struct {
+	name, def, help string
+	set             func(string) error
+}
+
+// settings are all there are, in the order of the help text.
+func (c *config) settings() []setting {
+	return []setting{
+		{"user-function-host", "127.0.0.1", "host of the user function", text(&c.functionHost)},
+		{"user-function-port", "8080", "port of the user function", port(&c.functionPort)},
+		{"grpc-addr", "127.0.0.1:9001", "where gRPC is served; port 0 takes any free one", addr(&c.grpcAddr)},
+		{"admin-addr", "127.0.0.1:9090", "where /ready, /live and /metrics are served", addr(&c.adminAddr)},
+		{"store", embedded, "where state is kept: embedded (a folder) or memory (lost at the end)", oneOf(&c.store, embedded, memory)},
+		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},
+		{"passivation-timeout", "30s", "time without a command until an instance is passivated, if its entity doesn't say", duration(&c.idle)},
+		{"command-timeout", "1m", "time that the function may take for one command", duration(&c.answer)},
+		{"shutdown-timeout", "10s", "time to finish what runs when told to stop", duration(&c.shutdown)},
+		{"mailbox-size", "1000", "commands that may wait for one instance; more are refused at once", number(&c.mailbox)},
+		{"max-message-size", "12582912", "bytes that a message of a client or of the function may have", number(&c.maxMessage)},
+		{"log-level", "info", "debug, info, warn or error", level(&c.log.level)},
+		{"log-format", "json", "json, or text for people", oneOf(&c.log.format, "json", "text")},
+		{"pprof", "false", "whether the admin port serves /debug/pprof", boolean(&c.log.pprof)},
+		{"any-protocol-version", "false", "whether functions of other protocol versions are accepted, with a warning", boolean(&c.log.anyVersion)},
+	}
+}
+
+// configFrom reads the configuration: a flag wins over the environment, and that
+// over the default. It reports everything that is wrong. For --help it prints
+// the help text to out and returns [flag.ErrHelp].
+func configFrom(args []string, getenv func(string) string, out io.Writer) (config, error) {
+	var c config
+	var errs []error
+	settings := c.settings()
+	flags := flag.NewFlagSet("kairn-proxy", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	given := map[string]string{}
+	for _, s := range settings {
+		flags.Func(s.name, s.help, func(v string) error { given[s.name] = v; return nil })
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		help(out, settings)
+		return c, err
+	case err != nil:
+		errs = append(errs, fmt.Errorf("%w; see --help", err))
+	case flags.NArg() > 0:
+		errs = append(errs, fmt.Errorf("unexpected argument %q; see --help", flags.Arg(0)))
+	}
+	for _, s := range settings {
+		value, from := s.def, "--"+s.name
+		if v := getenv(variable(s.name)); v != "" {
+			value, from = v, variable(s.name)
+		}
+		if v, ok := given[s.name]; ok {
+			value, from = v, "--"+s.name
+		}
+		if err := s.set(value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", from, err))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+// variable returns the environment variable of a setting.
+func variable(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
+
+func help(out io.Writer, settings []setting) {
+	fmt.Fprint(out, `kairn-proxy keeps the state of the entities that a user function serves.
+
+It connects to the function (start that in any order), asks what it serves, and
+serves the same methods over gRPC: each command goes to the function with the
+state that it needs, and is answered when what came of it is stored.
+
+  kairn-proxy --user-function-port=8080 --data-dir=./data
+
+Each flag can be given as an environment variable instead; a flag wins.
+
+`)
+	for _, s := range settings {
+		fmt.Fprintf(out, "  --%s=%s\n        %s   [%s]\n", s.name, s.def, s.help, variable(s.name))
+	}
+	fmt.Fprint(out, `
+SIGTERM or SIGINT ends it in order, a second one at once. It logs to standard
+error. Every command that was answered survives a crash, unless --store=memory.
+`)
+}
+
+func text(p *string) func(string) error {
+	return func(v string) error {
+		if v == "" {
+			return errors.New("must not be empty")
+		}
+		*p = v
+		return nil
+	}
+}
+
+func oneOf(p *string, values ...string) func(string) error {
+	return func(v string) error {
+		if slices.Contains(values, v) {
+			*p = v
+			return nil
+		}
+		return fmt.Errorf("%q is none of %s", v, strings.Join(values, ", "))
+	}
+}
+
+func number(p *int) func(string) error {
+	return func(v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return fmt.Errorf("%q is not a number above 0", v)
+		}
+		*p = n
+		return nil
+	}
+}
+
+func port(p *int) func(string) error {
+	return func(v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("%q is not a port from 1 to 65535", v)
+		}
+		*p = n
+		return nil
+	}
+}
+
+func addr(p *string) func(string) error {
+	return func(v string) error {
+		if _, _, err := net.SplitHostPort(v); err != nil {
+			return fmt.Errorf("%q is not an address like 127.0.0.1:9001 or :9001", v)
+		}
+		*p = v
+		return nil
+	}
+}
+
+func duration(p *time.Duration) func(string) error {
+	return func(v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("%q is not a time above 0 like 30s or 500ms", v)
+		}
+		*p = d
+		return nil
+	}
+}
+
+func boolean(p *bool) func(string) error {
+	return func(v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", v)
+		}
+		*p = b
+		return nil
+	}
+}
+
+func level(p *slog.Level) func(string) error {
+	return func(v string) error {
+		if err := p.UnmarshalText([]byte(v)); err != nil {
+			return fmt.Errorf("%q is none of debug, info, warn, error", v)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func env(pairs ...string) func(string) string {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return m[name] }
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := configFrom(nil, env(), &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.grpcAddr != "127.0.0.1:9001" || c.store != embedded || c.idle != 30*time.Second || c.log.pprof {
+		t.Errorf("defaults are %+v", c)
+	}
+}
+
+func TestFlagWinsOverEnvironment(t *testing.T) {
+	c, err := configFrom([]string{"--data-dir=/flag", "--pprof", "true"}, env("DATA_DIR", "/env", "MAILBOX_SIZE", "7"), &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.dataDir != "/flag" || c.mailbox != 7 || !c.log.pprof {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestConfigReportsAllMistakesAtOnce(t *testing.T) {
+	_, err := configFrom(
+		[]string{"--grpc-addr=9001", "--shutdown-timeout=-1s", "--log-format=xml", "now"},
+		env("STORE", "tape", "USER_FUNCTION_PORT", "http", "MAILBOX_SIZE", "0", "LOG_LEVEL", "loud", "PPROF", "maybe"),
+		&bytes.Buffer{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		`unexpected argument "now"`, `--grpc-addr: "9001"`, `--shutdown-timeout: "-1s"`, `--log-format: "xml"`,
+		`STORE: "tape"`, `USER_FUNCTION_PORT: "http"`, `MAILBOX_SIZE: "0"`, `LOG_LEVEL: "loud"`, `PPROF: "maybe"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not reported in:\n%v", want, err)
+		}
+	}
+	if _, err := configFrom([]string{"--datadir=x"}, env(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "datadir") {
+		t.Errorf("an unknown flag gives %v", err)
+	}
+}
+
+func TestHelpNamesEverySetting(t *testing.T) {
+	var out bytes.Buffer
+	if _, err := configFrom([]string{"--help"}, env(), &out); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("error %v", err)
+	}
+	page := readFile(t, "../docs/configuration.md")
+	for _, s := range (&config{}).settings() {
+		if !strings.Contains(out.String(), "--"+s.name+"="+s.def) {
+			t.Errorf("the help text lacks --%s", s.name)
+		}
+		if !strings.Contains(page, "| `"+variable(s.name)+"` | `"+s.def+"` |") {
+			t.Errorf("docs/configuration.md lacks %s with its default %s", variable(s.name), s.def)
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

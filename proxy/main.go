@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Kairn-proxy is the sidecar that keeps the state of a user function's
+// entities. It speaks the Cloudstate protocol to the function and serves the
+// function's own gRPC services to everybody else.
+//
+// This package only reads the configuration, builds the parts and waits; see
+// proxy --help for the settings, and the packages below for what the parts
+// promise.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/kairn-dev/kairn/proxy/discovery"
+	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/router"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// What is bounded without a setting, since nobody has needed one.
+const (
+	maxUndecided      = 64      // commands of one instance; from the placement protocol
+	maxUndecidedBytes = 1 << 20 // likewise
+	maxGroup          = 256     // writes in one commit: a batch of the embedded store is cheap
+	maxGroupBytes     = 4 << 20
+	maxSends          = 3
+	maxLoads          = 256
+	maxDepth          = 64
+	effectTime        = 30 * time.Second
+	grace             = 5 * time.Second // for the function to end a half-closed stream
+	garbage           = 400             // percent; measured: a quarter less CPU than at 100
+	interrupted       = 130             // exit status after a second signal, as of a shell
+)
+
+func main() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	signals := make(chan os.Signal, 2) // the second may come before the first was looked at
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		os.Exit(interrupted)
+	}()
+	if err := run(ctx, os.Args[1:], os.Getenv, os.Stderr); err != nil {
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx is done, then stops what it has started, last first. An
+// error has been reported on out.
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	cfg, err := configFrom(args, getenv, out)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		fmt.Fprintf(out, "kairn-proxy: these settings are wrong:\n%v\n", err)
+		return err
+	}
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+	log := newLogger(cfg.log, out)
+	if err := serveAll(ctx, log, cfg); err != nil {
+		log.Error("proxy failed", "err", err)
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+func newLogger(l logging, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: l.level}
+	if l.format == "text" {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// serveAll starts the parts, waits for the end, and stops them in reverse.
+func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
+	lines, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	conn, err := discovery.Dial(net.JoinHostPort(cfg.functionHost, strconv.Itoa(cfg.functionPort)), cfg.maxMessage)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default: // one failure is enough
+		}
+	}
+	store, err := openStore(log, cfg)
+	if err != nil {
+		return err
+	}
+	member, err := store.Join(ctx, 1)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	counted := &counters{Lane: &lane.Stats{}, Router: &router.Stats{}, Store: store}
+	p := newParts(log, cfg, counted, store, member, conn)
+	running := p.start(ctx, fail, lines)
+
+	log.Info("serving", "grpc", lines.grpc.Addr().String(), "admin", lines.admin.Addr().String(),
+		"function", conn.Target(), "store", cfg.store, "version", version)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	log.Info("stopping")
+	p.stop(context.WithoutCancel(ctx), running, cfg.shutdown)
+	return errors.Join(err, store.Close())
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/kairn-dev/kairn/proxy/discovery"
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/router"
+	"github.com/kairn-dev/kairn/proxy/serve"
+	"github.com/kairn-dev/kairn/proxy/userfunc"
+)
+
+// lines are what the proxy listens on.
+type lines struct{ grpc, admin net.Listener }
+
+func listen(ctx context.Context, cfg config) (lines, error) {
+	var lc net.ListenConfig
+	g, err := lc.Listen(ctx, "tcp", cfg.grpcAddr)
+	if err != nil {
+		return lines{}, fmt.Errorf("serve gRPC: %w", err)
+	}
+	a, err := lc.Listen(ctx, "tcp", cfg.adminAddr)
+	if err != nil {
+		return lines{}, errors.Join(fmt.Errorf("serve the admin port: %w", err), g.Close())
+	}
+	return lines{g, a}, nil
+}
+
+// served is what the function serves, or why it can't be called.
+type served struct {
+	catalogue *route.Catalogue
+	err       error
+}
+
+// parts are what the proxy is made of.
+type parts struct {
+	log       *slog.Logger
+	served    atomic.Pointer[served]
+	discovery discovery.Config
+	reporter  *discovery.Reporter
+	lane      *lane.Lane
+	live      *live.Set
+	grpc      *serve.GRPC
+	admin     *http.Server
+	stopping  atomic.Bool
+}
+
+func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Member, conn *grpc.ClientConn) *parts {
+	p := &parts{log: log, reporter: discovery.NewReporter(log, conn)}
+	p.served.Store(&served{err: fmt.Errorf("user function has not been reached yet: %w", entity.ErrUnavailable)})
+	p.discovery = discovery.Config{
+		Conn:         conn,
+		ProxyVersion: version,
+		Supported:    []string{route.EventSourced},
+		AnyVersion:   cfg.log.anyVersion,
+		Found:        p.found,
+		Lost:         p.lost,
+	}
+	p.lane = lane.New(log, lane.Config{Store: s, Member: m, MaxWrites: maxGroup, MaxBytes: maxGroupBytes, Stats: n.Lane})
+	p.live = live.New(log, live.Config{
+		Journal:  s,
+		Lane:     p.lane,
+		Function: &userfunc.Function{Conn: conn},
+		Limits: instance.Limits{
+			Mailbox:        cfg.mailbox,
+			Undecided:      maxUndecided,
+			UndecidedBytes: maxUndecidedBytes,
+			Answer:         cfg.answer,
+			Sends:          maxSends,
+		},
+		Idle:   cfg.idle,
+		Grace:  grace,
+		Loads:  maxLoads,
+		Report: p.reporter.ReportError,
+	})
+	n.Live = p.live
+	r := router.New(log, router.Config{
+		Catalogue:  p.catalogue,
+		Entities:   p.live,
+		Report:     p.reporter.ReportError,
+		EffectTime: effectTime,
+		MaxDepth:   maxDepth,
+		Stats:      n.Router,
+	})
+	p.grpc = serve.NewGRPC(log, p.catalogue, r, serve.Options{MaxReceive: cfg.maxMessage, Drain: cfg.shutdown})
+	p.admin = &http.Server{
+		Handler:           serve.Admin(p.ready, n.handler(), cfg.log.pprof),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	return p
+}
+
+// found says that the function can be called, for what is in c.
+func (p *parts) found(c *route.Catalogue) {
+	p.served.Store(&served{catalogue: c})
+	p.grpc.SetServing(true)
+}
+
+// lost says that the function can't be called. Streams that are open lead
+// nowhere.
+func (p *parts) lost(reason error) {
+	p.served.Store(&served{err: reason})
+	p.grpc.SetServing(false)
+	p.live.Passivate()
+}
+
+func (p *parts) catalogue() (*route.Catalogue, error) {
+	s := p.served.Load()
+	return s.catalogue, s.err
+}
+
+// ready returns why the proxy should be sent nothing, or nil.
+func (p *parts) ready() error {
+	if p.stopping.Load() {
+		return errors.New("proxy is stopping")
+	}
+	_, err := p.catalogue()
+	return err
+}
+
+// running is what start has started, in the order in which it is stopped.
+type running struct {
+	edge, function, lane, admin stage
+}
+
+// A stage is goroutines that end when they are told to.
+type stage struct {
+	end  context.CancelFunc
+	work *sync.WaitGroup
+}
+
+// begin runs f until its context is done. If f fails before, fail is told.
+func begin(ctx context.Context, fail func(error), f func(context.Context) error) stage {
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	s := stage{end, &sync.WaitGroup{}}
+	s.work.Go(func() {
+		if err := f(ctx); err != nil {
+			fail(err)
+		}
+	})
+	return s
+}
+
+// stop ends the stage and waits, but not longer than limit allows.
+func (s stage) stop(limit context.Context) error {
+	s.end()
+	done := make(chan struct{})
+	go func() { s.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-limit.Done():
+		return context.Cause(limit)
+	}
+}
+
+func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
+	return running{
+		admin: begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
+		lane:  begin(ctx, fail, p.lane.Run),
+		function: begin(ctx, fail, func(ctx context.Context) error {
+			var work sync.WaitGroup
+			work.Go(func() { p.reporter.Run(ctx) }) //nolint:errcheck // it returns nil when ctx is done
+			defer work.Wait()
+			return discovery.Run(ctx, p.log, p.discovery)
+		}),
+		edge: begin(ctx, fail, func(ctx context.Context) error { return p.grpc.Run(ctx, l.grpc) }),
+	}
+}
+
+// stop takes no more calls, finishes those that run, puts the instances to
+// sleep and brings to the store what they have written. What is not done when
+// limit is over is left undone: nobody has been told that it was.
+func (p *parts) stop(ctx context.Context, r running, limit time.Duration) {
+	p.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for _, s := range []struct {
+		name string
+		stop func(context.Context) error
+	}{
+		{"edge", r.edge.stop},
+		{"instances", p.live.Stop},
+		{"lane", r.lane.stop},
+		{"function", r.function.stop},
+		{"admin", r.admin.stop},
+	} {
+		if err := s.stop(ctx); err != nil {
+			p.log.Warn("not stopped in time", "part", s.name, "limit", limit)
+		}
+	}
+}
+
+// serveHTTP serves until ctx is done.
+func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { server.Close() }) //nolint:errcheck // it only closes the listener
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin port: %w", err)
+	}
+	return nil
+}
