@@ -62,7 +62,7 @@ func Run(ctx context.Context, log *slog.Logger, cfg Config) error {
 	for {
 		err := f.connect(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it is the end that was asked for
 		}
 		if err != nil {
 			return err

@@ -4,7 +4,6 @@ package instance
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -120,7 +119,7 @@ func TestWaitingCommandsExpire(t *testing.T) {
 	left := &Command{Call: entity.Call{Done: gone}}
 	want := &Command{}
 	did := trace(t, submit(late), submit(left), submit(want), loaded)
-	if fmt.Sprint(did) != fmt.Sprint([]Do{Open, Release, Release, Send}) {
+	if !slices.Equal(did, []Do{Open, Release, Release, Send}) {
 		t.Errorf("asked for %v", did)
 	}
 	if !errors.Is(late.Outcome.Err, entity.ErrDeadline) || !errors.Is(left.Outcome.Err, entity.ErrCanceled) {
@@ -138,7 +137,7 @@ func TestFunctionThatDoesNotAnswer(t *testing.T) {
 	did := trace(t, submit(first), loaded, submit(second), func(m *Machine) {
 		m.Tick(time.Hour, time.Minute, now.Add(time.Minute))
 	})
-	if fmt.Sprint(did) != fmt.Sprint([]Do{Open, Send, Abort, Release, Open}) {
+	if !slices.Equal(did, []Do{Open, Send, Abort, Release, Open}) {
 		t.Errorf("asked for %v", did)
 	}
 	if !errors.Is(first.Outcome.Err, entity.ErrDeadline) {

@@ -222,8 +222,8 @@ func TestWhatHasJoinedIsCommittedAtTheEnd(t *testing.T) {
 // A meeting is a context that ends when somebody asks whether it has, just
 // after something else has happened.
 type meeting struct {
-	context.Context
-	before func()
+	context.Context //nolint:containedctx // it is one
+	before          func()
 }
 
 func (m meeting) Done() <-chan struct{} {

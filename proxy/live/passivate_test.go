@@ -194,8 +194,8 @@ func TestStopFinishesWhatWasTaken(t *testing.T) {
 		s.reply(3, "ok", "3")
 		synctest.Wait()
 		select {
-		case <-stopped:
-			t.Error("stopped while a write is not durable")
+		case err := <-stopped:
+			t.Errorf("stopped while a write is not durable: %v", err)
 		default:
 		}
 		release()

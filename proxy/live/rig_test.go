@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -67,12 +68,8 @@ func (s *store) Commit(ctx context.Context, at entity.Position, writes []entity.
 	if held != nil {
 		<-held
 	}
-	if refuse != nil {
-		for _, w := range writes {
-			if refuse(w) {
-				return fmt.Errorf("test says so: %w", entity.ErrRefused)
-			}
-		}
+	if refuse != nil && slices.ContainsFunc(writes, refuse) {
+		return fmt.Errorf("test says so: %w", entity.ErrRefused)
 	}
 	return s.Store.Commit(ctx, at, writes)
 }

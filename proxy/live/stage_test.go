@@ -215,8 +215,8 @@ func TestLeavingWaitsForTheLastOutcome(t *testing.T) {
 		carryOn()
 		<-time.After(2 * grace)
 		select {
-		case <-stopped:
-			t.Error("stopped while a client is being answered")
+		case err := <-stopped:
+			t.Errorf("stopped while a client is being answered: %v", err)
 		default:
 		}
 		close(wait)

@@ -16,11 +16,11 @@ import (
 	"github.com/kairn-dev/kairn/proxy/live"
 )
 
-// In is what the proxy sends, Out what the function does.
-type (
-	In  = cloudstate.EventSourcedStreamIn
-	Out = cloudstate.EventSourcedStreamOut
-)
+// An In is what the proxy sends.
+type In = cloudstate.EventSourcedStreamIn
+
+// An Out is what the function sends.
+type Out = cloudstate.EventSourcedStreamOut
 
 // ErrEnded is what Next and Send return when the function itself has ended the
 // stream.
