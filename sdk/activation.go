@@ -142,20 +142,33 @@ func (a *activation) takes(m *cloudstate.Command) error {
 // run lets state handle a command. Either the command was refused, or there is
 // a fault, or there is a reply.
 func (a *activation) run(c *command, state any, m *cloudstate.Command) (reply proto.Message, refused, fault error) {
-	c.Context, c.service, c.request = a.ctx, a.service, m.GetPayload()
-	if m.GetMetadata() != nil {
-		c.Context = metadata.NewIncomingContext(a.ctx, fromMetadata(m.GetMetadata()))
-	}
-	a.current = c
-	defer func() { c.ended, a.current = true, nil }()
-	out, err := c.method.call(state, c, c.decode, nil)
+	var out any
+	var err error
+	a.handle(c, m.GetPayload(), m.GetMetadata(), func() {
+		if c.method.streams() {
+			reply, err = c.stream(state)
+		} else if out, err = c.method.call(state, c, c.decode, nil); err == nil {
+			reply = out.(proto.Message)
+		}
+	})
 	switch {
 	case c.misuse != nil:
 		return nil, nil, c.misuse
 	case err != nil:
 		return nil, err, nil
 	}
-	return out.(proto.Message), nil, nil
+	return reply, nil, nil
+}
+
+// handle calls f with c as what is being handled.
+func (a *activation) handle(c *command, request *anypb.Any, md *cloudstate.Metadata, f func()) {
+	c.Context, c.service, c.request = a.ctx, a.service, request
+	if md != nil {
+		c.Context = metadata.NewIncomingContext(a.ctx, fromMetadata(md))
+	}
+	a.current = c
+	defer func() { c.ended, a.current = true, nil }()
+	f()
 }
 
 // unknown says that an entity has no such command.

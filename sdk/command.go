@@ -36,12 +36,17 @@ func Update(ctx context.Context, value proto.Message) {
 }
 
 // Delete has what is stored deleted with the reply. The state stays as it is
-// until the command returns; the next command finds a new one. An [Update]
-// after it is stored all the same.
+// until the command returns; the next command of a value entity finds a new one,
+// and an [Update] after it is stored all the same. A CRDT is gone for good, on all
+// proxies.
 func Delete(ctx context.Context) {
 	c := current(ctx, "Delete")
-	c.must("Delete", c.value != nil, "the commands of value entities")
-	c.value.next = change{made: true}
+	c.must("Delete", c.value != nil || c.replica.mayChange(), "the commands of value entities and CRDTs")
+	if c.value != nil {
+		c.value.next = change{made: true}
+	} else {
+		c.replica.deleted = true
+	}
 }
 
 // Forward lets the command of that full method name answer the client instead
@@ -55,7 +60,8 @@ func Delete(ctx context.Context) {
 func Forward[R proto.Message](ctx context.Context, fullMethod string, request proto.Message) (R, error) {
 	var none R
 	c := current(ctx, "Forward")
-	c.must("Forward", !c.method.streams(), "unary commands; streamed ones have sdk.SendForward")
+	watching := c.replica != nil && c.replica.watching
+	c.must("Forward", !c.method.streams() || watching, "unary commands; streamed ones have sdk.SendForward")
 	var reply protoreflect.FullName
 	if any(none) != nil {
 		reply = none.ProtoReflect().Descriptor().FullName()
@@ -111,10 +117,14 @@ type command struct {
 	header  metadata.MD // of the reply
 	misuse  error       // of this package; the command can't be answered
 	ended   bool
+	owner
+}
 
-	// What it is a command of; the others are nil.
+// An owner is what a command is one of; the others are nil.
+type owner struct {
 	instance *instance
 	value    *value
+	replica  *turn
 	call     *call
 }
 

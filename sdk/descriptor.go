@@ -77,12 +77,15 @@ func methodsOf(service *grpc.ServiceDesc, check func(command string, request pro
 func commandsOf(service *grpc.ServiceDesc) (map[string]*method, []error) {
 	unary := *service
 	unary.Streams = nil // checked elsewhere
-	return methodsOf(&unary, func(command string, request protoreflect.MessageDescriptor) error {
-		if hasKey(request) {
-			return nil
-		}
-		return fmt.Errorf("%s, the request of %s, has no field with the option (cloudstate.entity_key) = true", request.FullName(), command)
-	})
+	return methodsOf(&unary, needsKey)
+}
+
+// needsKey says that a request has no key, if it hasn't.
+func needsKey(command string, request protoreflect.MessageDescriptor) error {
+	if hasKey(request) {
+		return nil
+	}
+	return fmt.Errorf("%s, the request of %s, has no field with the option (cloudstate.entity_key) = true", request.FullName(), command)
 }
 
 func findService(name string) (protoreflect.ServiceDescriptor, error) {

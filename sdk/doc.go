@@ -76,6 +76,35 @@
 //		}
 //	}
 //
+// # A CRDT
+//
+// The state of a [CRDT] is replicated instead of stored: every proxy may have the
+// instance, and changes it without asking the others, with whom it soon agrees.
+// That is possible with data of certain types, see [Data], which commands change
+// in place:
+//
+//	type Lobby struct {
+//		chat.UnimplementedRoomsServer
+//		guests sdk.ORSet[string]
+//	}
+//
+//	sdk.CRDT[*Lobby]{
+//		Service: &chat.Rooms_ServiceDesc,
+//		New:     newLobby,
+//		Data:    func(l *Lobby) sdk.Data { return &l.guests },
+//	}
+//
+// What a command changes is sent with its reply, which waits for the others only if
+// [Consistently] says so; what others change is there when the next command begins.
+// Several types of data are put together by [Fields]. A command with many replies sends at most one from its
+// method, and says with [OnChange] what it sends whenever the data has changed, and
+// with [OnCancel] what is to be done when its client has gone. Those who watch get
+// to see a change after the client of the command that made it was answered. See
+// samples/chat.
+//
+// Nothing but the data must be changed by a command: what a refused command has
+// changed in it is undone, and an instance that starts anew has nothing else.
+//
 // # An action
 //
 // An [Action] has no state: its server is a gRPC server like any other, and may

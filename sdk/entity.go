@@ -19,8 +19,8 @@ import (
 const DefaultSnapshotEvery = 100
 
 // An Entity is a service that a function serves, with or without state. The
-// types of this package are the only ones: [EventSourced], [ValueEntity] and
-// [Action].
+// types of this package are the only ones: [EventSourced], [ValueEntity], [CRDT]
+// and [Action].
 type Entity interface {
 	// register adds the entity to s, or says all that is wrong with it.
 	register(s *Server) []error
@@ -167,8 +167,18 @@ func (e EventSourced[S]) checkFields() []error {
 }
 
 // checkState says what is wrong with the fields that all descriptions of
-// entities with a state of type S have.
+// entities with a stored state of type S have.
 func checkState[S any](service *grpc.ServiceDesc, what, persistenceID string, create func(string) S, passivation time.Duration) []error {
+	errs := checkInstances[S](service, create, passivation)
+	if len(service.Streams) > 0 {
+		errs = append(errs, fmt.Errorf("the commands of %s are unary, which %s is not", what, streamNames(service)))
+	}
+	return append(errs, compact(checkPersistenceID(persistenceID))...)
+}
+
+// checkInstances says what is wrong with the fields that all descriptions of
+// entities with a state of type S have.
+func checkInstances[S any](service *grpc.ServiceDesc, create func(string) S, passivation time.Duration) []error {
 	var errs []error
 	wrong := func(bad bool, format string, args ...any) {
 		if bad {
@@ -179,9 +189,8 @@ func checkState[S any](service *grpc.ServiceDesc, what, persistenceID string, cr
 	wrong(create == nil, "New is missing")
 	wrong(state.Kind() != reflect.Pointer && state.Kind() != reflect.Interface,
 		"the state %v must be a pointer, so that it can be changed", state)
-	wrong(len(service.Streams) > 0, "the commands of %s are unary, which %s is not", what, streamNames(service))
 	wrong(passivation != 0 && passivation < time.Millisecond, "PassivateAfter is less than a millisecond: %v", passivation)
-	return append(errs, compact(checkPersistenceID(persistenceID), implements(state, service))...)
+	return append(errs, compact(implements(state, service))...)
 }
 
 // addHandlers puts the handlers into byName and says what is wrong with them.

@@ -158,7 +158,7 @@ func (i *instance) command(m *cloudstate.Command) (*cloudstate.EventSourcedStrea
 		return a.with(refusal(m.GetId(), i.unknown(m), false)), nil
 	}
 	i.emitted = nil
-	c := &command{method: method, instance: i}
+	c := &command{method: method, owner: owner{instance: i}}
 	reply, refused, err := i.run(c, i.state, m)
 	switch {
 	case err != nil:

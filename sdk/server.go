@@ -26,6 +26,7 @@ type Server struct {
 	kinds        []kind
 	eventSourced map[string]*eventSourced // by service
 	values       map[string]*valueEntity  // by service
+	crdts        map[string]*crdt         // by service
 	actions      map[string]*action       // by service
 }
 
@@ -43,7 +44,7 @@ func NewServer(log *slog.Logger, entities ...Entity) (*Server, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	s := &Server{log: log, eventSourced: map[string]*eventSourced{}, values: map[string]*valueEntity{}, actions: map[string]*action{}}
+	s := &Server{log: log, eventSourced: map[string]*eventSourced{}, values: map[string]*valueEntity{}, crdts: map[string]*crdt{}, actions: map[string]*action{}}
 	if len(entities) == 0 {
 		return nil, errors.New("a function needs an entity")
 	}
@@ -101,6 +102,7 @@ func (s *Server) register(to grpc.ServiceRegistrar, g *gate) {
 	cloudstate.RegisterEntityDiscoveryServer(to, &discoveryService{log: s.log, spec: s.spec})
 	cloudstate.RegisterEventSourcedServer(to, &eventSourcedService{log: s.log, entities: s.eventSourced, gate: g})
 	cloudstate.RegisterValueEntityServer(to, &valueService{log: s.log, entities: s.values, gate: g})
+	cloudstate.RegisterCrdtServer(to, &crdtService{log: s.log, entities: s.crdts, gate: g})
 	cloudstate.RegisterActionProtocolServer(to, &actionService{log: s.log, actions: s.actions, gate: g})
 }
 

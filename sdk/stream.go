@@ -32,9 +32,17 @@ func NoReply[R proto.Message](ctx context.Context) (R, error) {
 }
 
 // SendForward lets the command of that full method name make the next response
-// of a streamed method of an action, in place of a Send. Ctx is the stream's
-// context, or one made from it.
+// of a streamed method of an action, or the first one of a CRDT's, in place of a
+// Send. Ctx is the stream's context, or one made from it.
 func SendForward(ctx context.Context, fullMethod string, request proto.Message) error {
+	if c := current(ctx, "SendForward"); c.replica.mayChange() && c.method.streams() {
+		f, err := forwardTo(ctx, fullMethod, request, c.method.reply())
+		if err != nil {
+			c.abort(fmt.Errorf("sdk.SendForward: %w", err))
+		}
+		c.forward = f
+		return nil
+	}
 	return send(ctx, "SendForward", func(c *call) (*response, error) {
 		f, err := forwardTo(ctx, fullMethod, request, c.method.reply())
 		return &response{Response: &cloudstate.ActionResponse_Forward{Forward: f}}, err

@@ -200,7 +200,7 @@ func (v *value) command(m *cloudstate.Command) (*cloudstate.ValueEntityStreamOut
 		return a.with(refusal(m.GetId(), v.unknown(m), false)), nil
 	}
 	v.next = change{}
-	c := &command{method: method, value: v}
+	c := &command{method: method, owner: owner{value: v}}
 	reply, refused, err := v.run(c, v.state, m)
 	switch {
 	case err != nil:

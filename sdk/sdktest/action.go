@@ -50,11 +50,15 @@ func outcomeOf(r *cloudstate.ActionResponse) *outcome {
 	return &outcome{effects: r.GetSideEffects(), reply: r.GetReply(), forward: r.GetForward(), failure: r.GetFailure()}
 }
 
-// NewStream calls a streamed method of an action. Generated clients use it.
+// NewStream calls a streamed method of an action or a CRDT. Generated clients use it.
 func (p *Proxy) NewStream(ctx context.Context, desc *grpc.StreamDesc, fullMethod string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
 	service, name := split(fullMethod)
-	if p.entities[service].GetEntityType() != actionType {
-		return nil, status.Errorf(codes.Unimplemented, "no action of the function serves %s", fullMethod)
+	switch p.entities[service].GetEntityType() {
+	case actionType:
+	case crdtType:
+		return p.watch(ctx, fullMethod), nil
+	default:
+		return nil, status.Errorf(codes.Unimplemented, "no action or CRDT of the function serves %s", fullMethod)
 	}
 	md, _ := metadata.FromOutgoingContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
@@ -118,6 +122,11 @@ func (c *clientStream) handle(s *grpc.GenericServerStream[cloudstate.ActionComma
 		return err
 	}
 	return fn.HandleStreamedOut(in, s)
+}
+
+func (c *clientStream) stop() {
+	c.cancel()
+	<-c.gone
 }
 
 func (c *clientStream) Context() context.Context { return c.caller }

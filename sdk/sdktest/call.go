@@ -49,6 +49,7 @@ func unpack(reply *cloudstate.Reply, out any, fullMethod string) error {
 // An outcome is what a command came to, of whatever protocol.
 type outcome struct {
 	effects []*cloudstate.SideEffect
+	goesOn  bool // streamed command of a CRDT: there is more to come
 
 	// At most one of these is set.
 	reply   *cloudstate.Reply

@@ -23,6 +23,7 @@ type instance struct {
 	events   []*anypb.Any
 	snapshot *cloudstate.EventSourcedSnapshot
 	value    *anypb.Any
+	crdt     replicated
 	stream   exchanger // nil while passivated
 	commands int64     // in this stream
 }
@@ -47,8 +48,11 @@ type answer struct {
 func newInstance(function *services, e *cloudstate.Entity, id string) *instance {
 	i := &instance{service: e.GetServiceName(), id: id}
 	i.open = func(i *instance) exchanger { return openEventSourced(function.eventSourced, i) }
-	if e.GetEntityType() == valueEntityType {
+	switch e.GetEntityType() {
+	case valueEntityType:
 		i.open = func(i *instance) exchanger { return openValueEntity(function.valueEntity, i) }
+	case crdtType:
+		i.open = func(i *instance) exchanger { return openCRDT(function.crdt, i) }
 	}
 	return i
 }
@@ -57,8 +61,16 @@ func newInstance(function *services, e *cloudstate.Entity, id string) *instance 
 func (i *instance) handle(ctx context.Context, c *cloudstate.Command) (*outcome, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	return i.handleOne(ctx, c)
+}
+
+// handleOne is handle for those who hold mu.
+func (i *instance) handleOne(ctx context.Context, c *cloudstate.Command) (*outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, status.FromContextError(err).Err()
+	}
+	if i.crdt.deleted {
+		return nil, errDeleted
 	}
 	if i.stream == nil {
 		i.stream = i.open(i)
@@ -87,7 +99,9 @@ func (i *instance) handle(ctx context.Context, c *cloudstate.Command) (*outcome,
 func (i *instance) passivate() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.end()
+	if len(i.crdt.watchers) == 0 { // a streamed command keeps the instance awake
+		i.end()
+	}
 }
 
 func (i *instance) end() {
@@ -95,6 +109,7 @@ func (i *instance) end() {
 		i.stream.end()
 	}
 	i.stream = nil
+	i.crdt.abandon()
 }
 
 // gone is the answer of a function that does not answer.

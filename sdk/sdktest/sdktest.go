@@ -15,6 +15,8 @@
 // every instance start anew from what is stored, which shows whether that says
 // all that there is to know.
 //
+// A CRDT has no others to agree with, unless [Proxy.Replicate] says what they do.
+//
 // A refused command is a status error with code Unknown and the refusal's text,
 // a fault of the function one with code Internal. After a fault, or a refusal
 // of a command that had emitted events, the instance starts anew. Effects and
@@ -46,7 +48,7 @@ type Proxy struct {
 
 	mu        sync.Mutex           // protects what follows
 	instances map[string]*instance // by persistence id and key
-	streams   map[*clientStream]bool
+	streams   map[streamedCall]bool
 	sent      []Sent
 }
 
@@ -87,7 +89,7 @@ func Open(log *slog.Logger, entities ...sdk.Entity) (*Proxy, error) {
 	spec, err := function.discovery.Discover(ctx, &cloudstate.ProxyInfo{
 		ProtocolMinorVersion: 2,
 		ProxyName:            "sdktest",
-		SupportedEntityTypes: []string{actionType, eventSourcedType, valueEntityType},
+		SupportedEntityTypes: []string{actionType, crdtType, eventSourcedType, valueEntityType},
 	})
 	if err != nil {
 		return nil, err
@@ -97,7 +99,7 @@ func Open(log *slog.Logger, entities ...sdk.Entity) (*Proxy, error) {
 		function:  function,
 		entities:  map[string]*cloudstate.Entity{},
 		instances: map[string]*instance{},
-		streams:   map[*clientStream]bool{},
+		streams:   map[streamedCall]bool{},
 	}
 	for _, e := range spec.GetEntities() {
 		p.entities[e.GetServiceName()] = e
@@ -107,6 +109,7 @@ func Open(log *slog.Logger, entities ...sdk.Entity) (*Proxy, error) {
 
 const (
 	actionType       = "cloudstate.action.ActionProtocol"
+	crdtType         = "cloudstate.crdt.Crdt"
 	eventSourcedType = "cloudstate.eventsourced.EventSourced"
 	valueEntityType  = "cloudstate.valueentity.ValueEntity"
 )
@@ -115,6 +118,7 @@ const (
 type services struct {
 	discovery    cloudstate.EntityDiscoveryServer
 	action       cloudstate.ActionProtocolServer
+	crdt         cloudstate.CrdtServer
 	eventSourced cloudstate.EventSourcedServer
 	valueEntity  cloudstate.ValueEntityServer
 }
@@ -126,6 +130,8 @@ func (s *services) RegisterService(_ *grpc.ServiceDesc, impl any) {
 		s.discovery = impl
 	case cloudstate.ActionProtocolServer:
 		s.action = impl
+	case cloudstate.CrdtServer:
+		s.crdt = impl
 	case cloudstate.EventSourcedServer:
 		s.eventSourced = impl
 	case cloudstate.ValueEntityServer:
@@ -150,16 +156,21 @@ func (p *Proxy) Passivate() {
 // Close ends what runs: streamed calls, whose clients go away, and instances.
 func (p *Proxy) Close() {
 	p.mu.Lock()
-	all := make([]*clientStream, 0, len(p.streams))
+	all := make([]streamedCall, 0, len(p.streams))
 	for s := range p.streams {
 		all = append(all, s)
 	}
 	p.mu.Unlock()
 	for _, s := range all {
-		s.cancel()
-		<-s.gone
+		s.stop()
 	}
 	p.Passivate()
+}
+
+// A streamedCall is one that is under way.
+type streamedCall interface {
+	// stop lets the client go away, and waits until all is over.
+	stop()
 }
 
 // Events returns the stored events of an instance, oldest first.
@@ -200,8 +211,13 @@ func (p *Proxy) Sent() []Sent {
 	return slices.Clone(p.sent)
 }
 
+// Replicate lets an instance of a CRDT know what has been done elsewhere.
+func (p *Proxy) Replicate(service, id string, done *cloudstate.CrdtDelta) {
+	p.find(service, id, crdtType).hear(done)
+}
+
 // find returns an instance. If no entity of that type has that persistence id,
-// the test is wrong.
+// which is the name of the service if there is none, the test is wrong.
 func (p *Proxy) find(persistenceID, id, entityType string) *instance {
 	for _, e := range p.entities {
 		if e.GetPersistenceId() == persistenceID && e.GetEntityType() == entityType {
