@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kairn-dev/kairn/proxy/action"
 	"github.com/kairn-dev/kairn/proxy/discovery"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/router"
@@ -41,6 +42,7 @@ const (
 	maxSends          = 3
 	maxLoads          = 256
 	maxDepth          = 64
+	maxActions        = 10_000 // calls of actions that forwards and effects have led to
 	effectTime        = 30 * time.Second
 	grace             = 5 * time.Second // for the function to end a half-closed stream
 	garbage           = 400             // percent; measured: a quarter less CPU than at 100
@@ -76,6 +78,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	}
 	if getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
+	}
+	if limit := softLimit(memoryLimits); limit > 0 && getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
 	}
 	log := newLogger(cfg.log, out)
 	if err := serveAll(ctx, log, cfg); err != nil {
@@ -121,7 +126,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	counted := &counters{Lane: &lane.Stats{}, Router: &router.Stats{}, Store: store}
+	counted := &counters{Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, Store: store}
 	p := newParts(log, cfg, counted, store, member, conn)
 	running := p.start(ctx, fail, lines)
 

@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/kairn-dev/kairn/proxy/action"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/replica"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/stats"
 	"github.com/kairn-dev/kairn/proxy/store/filestore"
@@ -19,10 +21,12 @@ import (
 
 // counters are what the parts count, for the metrics.
 type counters struct {
-	Lane   *lane.Stats
-	Router *router.Stats
-	Live   *live.Set
-	Store  store
+	Lane     *lane.Stats
+	Router   *router.Stats
+	Actions  *action.Stats
+	Live     *live.Set
+	Replicas *replica.Set
+	Store    store
 }
 
 // handler serves the metrics in the formats of Prometheus.
@@ -48,10 +52,35 @@ func (n *counters) Collect(out chan<- prometheus.Metric) {
 		collectInstances(e, name, s)
 		collectCommands(e, name, s)
 	}
+	active = n.Replicas.Active()
+	for name, s := range n.Replicas.Stats() {
+		e.gauge("instances_active", "Instances that are awake.", float64(active[name]), name)
+		collectReplicas(e, name, s)
+	}
+}
+
+func collectReplicas(e exporter, name string, s *replica.Stats) {
+	e.counter("instances_activated_total", "Instances brought up.", &s.Activated, name)
+	e.counter("instances_passivated_total", "Instances given up for lack of commands.", &s.Passivated, name)
+	e.counter("instances_failed_total", "Instances given up for trouble.", &s.Broken, name)
+	e.histogram("instance_active_seconds", "Time from activation to its end.", &s.ActiveTime, name)
+	e.histogram("instance_recovery_seconds", "Time to bring an instance up.", &s.Recovery, name)
+	e.counter("commands_received_total", "Commands that came.", &s.Received, name)
+	e.counter("commands_completed_total", "Commands with a reply.", &s.Completed, name)
+	e.counter("commands_failed_total", "Commands with an error or a refusal.", &s.Failed, name)
+	e.histogram("command_total_seconds", "Time from a command's arrival to its release.", &s.Total, name)
+	e.gauge("crdt_streams_open", "Streamed calls of CRDT entities that are open.", float64(s.Open.Load()), name)
+	e.counter("crdt_messages_total", "Messages of streamed calls.", &s.Messages, name)
+	e.counter("crdt_cancelled_total", "Streamed calls that the function was told are over.", &s.Cancelled, name)
+	e.counter("crdt_deltas_total", "Changes that the function was told.", &s.Deltas, name)
 }
 
 func (n *counters) collectCalls(e exporter) {
 	e.counter("calls_total", "Calls from outside.", &n.Router.Calls)
+	e.counter("action_calls_total", "Calls of actions that have ended.", &n.Actions.Calls)
+	e.counter("action_calls_failed_total", "Calls of actions that ended with an error or a refusal.", &n.Actions.Failed)
+	e.counter("action_requests_total", "Messages of calls that were sent to actions.", &n.Actions.Requests)
+	e.counter("action_replies_total", "Messages that actions answered with.", &n.Actions.Replies)
 	e.counter("forwards_total", "Forwards that functions asked for.", &n.Router.Forwards)
 	e.counter("effects_total", "Side effects that functions asked for.", &n.Router.Effects)
 	e.counter("effects_failed_total", "Side effects that could not be carried out.", &n.Router.EffectsFailed)
@@ -81,6 +110,7 @@ func collectInstances(e exporter, name string, s *live.Stats) {
 	e.histogram("instance_recovery_seconds", "Time to bring an instance up.", &s.Recovery, name)
 	e.volume("loaded_events", "Events read to bring instances up.", &s.LoadedEvents, name)
 	e.volume("loaded_snapshots", "Snapshots read to bring instances up.", &s.LoadedSnapshots, name)
+	e.volume("loaded_values", "Values read to bring instances up.", &s.LoadedValues, name)
 }
 
 func collectCommands(e exporter, name string, s *live.Stats) {
@@ -95,6 +125,7 @@ func collectCommands(e exporter, name string, s *live.Stats) {
 	e.histogram("command_total_seconds", "Time from a command's arrival to its release.", &s.Total, name)
 	e.volume("persisted_events", "Events stored.", &s.PersistedEvents, name)
 	e.volume("persisted_snapshots", "Snapshots stored.", &s.PersistedSnapshots, name)
+	e.volume("persisted_values", "Values stored or deleted.", &s.PersistedValues, name)
 }
 
 // An exporter sends metrics, whose names it begins with kairn_. The last

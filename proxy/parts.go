@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,11 +16,15 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/kairn-dev/kairn/proxy/action"
+	"github.com/kairn-dev/kairn/proxy/crdt"
 	"github.com/kairn-dev/kairn/proxy/discovery"
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/replica"
+	"github.com/kairn-dev/kairn/proxy/replica/exchange"
 	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve"
@@ -56,6 +61,7 @@ type parts struct {
 	reporter  *discovery.Reporter
 	lane      *lane.Lane
 	live      *live.Set
+	replicas  *replica.Set
 	grpc      *serve.GRPC
 	admin     *http.Server
 	stopping  atomic.Bool
@@ -67,43 +73,87 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 	p.discovery = discovery.Config{
 		Conn:         conn,
 		ProxyVersion: version,
-		Supported:    []string{route.EventSourced},
+		Supported:    []string{route.Action, route.CRDT, route.EventSourced, route.ValueEntity},
 		AnyVersion:   cfg.log.anyVersion,
 		Found:        p.found,
 		Lost:         p.lost,
 	}
 	p.lane = lane.New(log, lane.Config{Store: s, Member: m, MaxWrites: maxGroup, MaxBytes: maxGroupBytes, Stats: n.Lane})
-	p.live = live.New(log, live.Config{
-		Journal:  s,
-		Lane:     p.lane,
-		Function: &userfunc.Function{Conn: conn},
-		Limits: instance.Limits{
-			Mailbox:        cfg.mailbox,
-			Undecided:      maxUndecided,
-			UndecidedBytes: maxUndecidedBytes,
-			Answer:         cfg.answer,
-			Sends:          maxSends,
-		},
-		Idle:   cfg.idle,
-		Grace:  grace,
-		Loads:  maxLoads,
-		Report: p.reporter.ReportError,
+	function := &userfunc.Function{Conn: conn}
+	p.live = newLive(log, cfg, live.Config{Journal: s, Lane: p.lane, Function: function, Report: p.reporter.ReportError})
+	p.replicas = newReplicas(log, cfg, replica.Config{Function: function, Report: p.reporter.ReportError})
+	n.Live, n.Replicas = p.live, p.replicas
+	actions := action.New(action.Config{
+		Function: function,
+		Report:   p.reporter.ReportError,
+		Answer:   cfg.answer,
+		Submits:  maxActions,
+		Stats:    n.Actions,
 	})
-	n.Live = p.live
 	r := router.New(log, router.Config{
-		Catalogue:  p.catalogue,
-		Entities:   p.live,
+		Catalogue: p.catalogue,
+		Entities: router.ByType{
+			route.Action: actions, route.CRDT: p.replicas, route.EventSourced: p.live, route.ValueEntity: p.live,
+		},
+		Streams:    router.StreamsByType{route.Action: actions, route.CRDT: keyed{p.replicas}},
 		Report:     p.reporter.ReportError,
 		EffectTime: effectTime,
 		MaxDepth:   maxDepth,
 		Stats:      n.Router,
 	})
-	p.grpc = serve.NewGRPC(log, p.catalogue, r, serve.Options{MaxReceive: cfg.maxMessage, Drain: cfg.shutdown})
+	p.grpc = serve.NewGRPC(log, p.catalogue, r, r, serve.Options{MaxReceive: cfg.maxMessage, Drain: cfg.shutdown * 3 / 4})
 	p.admin = &http.Server{
 		Handler:           serve.Admin(p.ready, n.handler(), cfg.log.pprof),
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 	return p
+}
+
+// newLive makes the set of the instances that handle one command at a time.
+func newLive(log *slog.Logger, cfg config, c live.Config) *live.Set {
+	c.Limits = instance.Limits{
+		Mailbox:        cfg.mailbox,
+		Undecided:      maxUndecided,
+		UndecidedBytes: maxUndecidedBytes,
+		Answer:         cfg.answer,
+		Sends:          maxSends,
+	}
+	c.Idle, c.Grace, c.Loads = cfg.idle, grace, maxLoads
+	return live.New(log, c)
+}
+
+// newReplicas makes the set of the instances of CRDT entities.
+func newReplicas(log *slog.Logger, cfg config, c replica.Config) *replica.Set {
+	c.Self = crdt.Replica(rand.Text())
+	c.Limits = exchange.Limits{
+		Waiting:     cfg.mailbox,
+		Outstanding: 100,
+		Streams:     10_000,
+		Lingering:   256,
+		Sends:       maxSends,
+		Buffer:      64,
+		BufferBytes: 1 << 20,
+		Answer:      cfg.answer,
+		Cancel:      5 * time.Second,
+		Stall:       5 * time.Second,
+		Hold:        time.Second,
+	}
+	c.Idle, c.Grace = cfg.idle, grace
+	return replica.New(log, c)
+}
+
+// keyed is where streamed calls go that are for one instance of an entity.
+type keyed struct{ *replica.Set }
+
+// Stream takes the one message of the call to the instance that it names.
+func (k keyed) Stream(ctx context.Context, m *route.Method, call entity.Call,
+	_ func() ([]byte, error), out func(entity.Outcome) error,
+) error {
+	id, err := m.Key(call.Payload)
+	if err != nil {
+		return err
+	}
+	return k.Set.Stream(ctx, m, id, call, out)
 }
 
 // found says that the function can be called, for what is in c.
@@ -118,6 +168,7 @@ func (p *parts) lost(reason error) {
 	p.served.Store(&served{err: reason})
 	p.grpc.SetServing(false)
 	p.live.Passivate()
+	p.replicas.Passivate()
 }
 
 func (p *parts) catalogue() (*route.Catalogue, error) {
@@ -197,6 +248,7 @@ func (p *parts) stop(ctx context.Context, r running, limit time.Duration) {
 	}{
 		{"edge", r.edge.stop},
 		{"instances", p.live.Stop},
+		{"replicas", p.replicas.Stop},
 		{"lane", r.lane.stop},
 		{"function", r.function.stop},
 		{"admin", r.admin.stop},

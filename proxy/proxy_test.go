@@ -238,7 +238,7 @@ func TestReadinessFollowsTheFunction(t *testing.T) {
 
 	stop()
 	p.health(t, healthpb.HealthCheckResponse_NOT_SERVING)
-	startFunction(t, addr, tck.Entities()[:1]...) // it has changed
+	startFunction(t, addr, tck.EventSourced()[:1]...) // it has changed
 	p.health(t, healthpb.HealthCheckResponse_SERVING)
 	if got, err := p.emit(t, "a", "2"); err != nil || got != "12" {
 		t.Errorf("after the function's restart: %q, %v", got, err)

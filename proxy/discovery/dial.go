@@ -17,6 +17,13 @@ import (
 // otherwise, as in the reference.
 const maxMessage = 12 << 20
 
+// How many bytes the function may send before they are read, in one stream and
+// before they have arrived in all.
+const (
+	streamWindow = 64 << 10
+	connWindow   = 1 << 20
+)
+
 // Dial makes a connection to the user function at target, "127.0.0.1:8080" or
 // "unix:///path". Messages from the function may have limit bytes, 12 MiB if it
 // is 0. Nothing is connected before the first use or [Run]. The options come
@@ -28,6 +35,11 @@ func Dial(target string, limit int, opts ...grpc.DialOption) (*grpc.ClientConn, 
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // a stream is not repeated behind the instance's back
 		grpc.WithIdleTimeout(0), // an idle function is no reason to ask it again
+		// Windows that grow would let a function send megabytes ahead of a
+		// client that reads slowly, for each call. They do widen for a message
+		// that is waited for.
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			// A cold start waits for this: no more than about 30 % longer than
 			// the function needs.

@@ -69,3 +69,13 @@ type Crash struct {
 }
 
 func (c *Crash) Error() string { return c.Description }
+
+// A Status is how the user function ended a call of its own accord: a gRPC code
+// other than OK, and what it said. By itself it is for the client; behind an
+// error of the platform it only explains that.
+type Status struct {
+	Code        uint32
+	Description string
+}
+
+func (s *Status) Error() string { return s.Description }

@@ -8,6 +8,7 @@ type Outcome struct {
 	Reply   Payload  // for the client, unless Forward or Err is set
 	Meta    Metadata // of Reply
 	Forward *Target  // the call whose answer is the client's; nil if none
+	None    bool     // whether there is neither: a stream gets no message, other calls an empty one
 	Effects []Effect // to be carried out first, in order
 	Err     error    // why there is no reply
 }

@@ -132,7 +132,7 @@ func TestAccept(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.msg.Replied, tt.msg.CommandID = true, 3
-			got, err := eventsourced.Accept(key, tt.last, 3, &tt.msg)
+			got, err := tt.msg.Accept(key, tt.last, 3)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,7 +158,7 @@ func TestAcceptRefusesWhatBreaksTheProtocol(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d, err := eventsourced.Accept(key, 5, 3, &tt.msg)
+			d, err := tt.msg.Accept(key, 5, 3)
 			if !errors.Is(err, entity.ErrProtocol) {
 				t.Errorf("error %v, want %v", err, entity.ErrProtocol)
 			}
@@ -174,7 +174,7 @@ func TestAcceptRefusesWhatBreaksTheProtocol(t *testing.T) {
 func TestAcceptPassesOnWhatTheFunctionSaysOfItsFailure(t *testing.T) {
 	for _, id := range []int64{0, 3, 99} {
 		msg := eventsourced.Message{Failed: &eventsourced.Failure{CommandID: id, Description: "null pointer"}}
-		_, err := eventsourced.Accept(key, 5, 3, &msg)
+		_, err := msg.Accept(key, 5, 3)
 		crash, ok := errors.AsType[*entity.Crash](err)
 		if !ok || crash.Description != "null pointer" {
 			t.Errorf("id %d: error %v", id, err)

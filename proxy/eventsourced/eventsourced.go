@@ -38,38 +38,42 @@ import (
 // Method is the path of the protocol's only method.
 const Method = "/cloudstate.eventsourced.EventSourced/handle"
 
-// Accept decides what the function's message means as the answer to command id
-// of the instance key, whose last event so far is last. An error means that the
-// stream is of no use any more; it is what the client gets.
-func Accept(key entity.Key, last entity.Seq, id int64, msg *Message) (instance.Decision, error) {
+// Failure returns what the function says of its failure if that is what the
+// message is, or nil.
+func (m *Message) Failure() *Failure { return m.Failed }
+
+// Accept decides what the message means as the answer to command id of the
+// instance key, whose last event so far is last. An error means that the stream
+// is of no use any more; it is what the client gets.
+func (m *Message) Accept(key entity.Key, last entity.Seq, id int64) (instance.Decision, error) {
 	switch {
-	case msg.Failed != nil:
-		return instance.Decision{}, &entity.Crash{Description: msg.Failed.Description}
-	case !msg.Replied:
+	case m.Failed != nil:
+		return instance.Decision{}, &entity.Crash{Description: m.Failed.Description}
+	case !m.Replied:
 		return instance.Decision{}, fmt.Errorf("empty message instead of a reply to command %d: %w", id, entity.ErrProtocol)
-	case msg.CommandID != id:
-		return instance.Decision{}, fmt.Errorf("reply to command %d while command %d runs: %w", msg.CommandID, id, entity.ErrProtocol)
+	case m.CommandID != id:
+		return instance.Decision{}, fmt.Errorf("reply to command %d while command %d runs: %w", m.CommandID, id, entity.ErrProtocol)
 	}
-	if f := msg.Refused; f != nil {
-		return refuse(f, msg)
+	if f := m.Refused; f != nil {
+		return m.refuse(f)
 	}
-	d := instance.Decision{Outcome: msg.Outcome, Write: entity.Write{Key: key}}
-	if len(msg.Events) > 0 {
-		d.Write.Events = number(last, msg.Events)
-		last += entity.Seq(len(msg.Events))
+	d := instance.Decision{Outcome: m.Outcome, Write: entity.Write{Key: key}}
+	if len(m.Events) > 0 {
+		d.Write.Events = number(last, m.Events)
+		last += entity.Seq(len(m.Events))
 	}
-	if msg.Snapshot != nil && last > 0 {
-		d.Write.Snapshot = &entity.Snapshot{Seq: last, Payload: *msg.Snapshot}
+	if m.Snapshot != nil && last > 0 {
+		d.Write.Snapshot = &entity.Snapshot{Seq: last, Payload: *m.Snapshot}
 	}
 	return d, nil
 }
 
-func refuse(f *Failure, msg *Message) (instance.Decision, error) {
-	if len(msg.Events) > 0 && !f.Restart {
+func (m *Message) refuse(f *Failure) (instance.Decision, error) {
+	if len(m.Events) > 0 && !f.Restart {
 		return instance.Decision{}, fmt.Errorf("command %d refused (%s), yet with %d events: %w",
-			msg.CommandID, f.Description, len(msg.Events), entity.ErrProtocol)
+			m.CommandID, f.Description, len(m.Events), entity.ErrProtocol)
 	}
-	o := entity.Outcome{Effects: msg.Outcome.Effects, Err: &entity.Refusal{Description: f.Description}}
+	o := entity.Outcome{Effects: m.Outcome.Effects, Err: &entity.Refusal{Description: f.Description}}
 	return instance.Decision{Outcome: o, Restart: f.Restart}, nil
 }
 

@@ -67,28 +67,10 @@ func (m *Replay) AppendWire(b []byte) []byte {
 }
 
 // A Command is the message that gives the function a command.
-type Command struct {
-	Instance string
-	ID       int64
-	Name     string
-	Payload  entity.Payload
-}
+type Command wire.Command
 
 // SizeWire returns how many bytes AppendWire appends.
-func (m *Command) SizeWire() int {
-	return protowire.SizeTag(3) + protowire.SizeBytes(m.size())
-}
-
-func (m *Command) size() int {
-	return wire.SizeString(1, m.Instance) + wire.SizeInt(2, m.ID) +
-		wire.SizeString(3, m.Name) + wire.SizePayload(4, m.Payload)
-}
+func (m *Command) SizeWire() int { return (*wire.Command)(m).Size(3) }
 
 // AppendWire appends the encoded message.
-func (m *Command) AppendWire(b []byte) []byte {
-	b = wire.AppendLength(b, 3, m.size())
-	b = wire.AppendString(b, 1, m.Instance)
-	b = wire.AppendInt(b, 2, m.ID)
-	b = wire.AppendString(b, 3, m.Name)
-	return wire.AppendPayload(b, 4, m.Payload)
-}
+func (m *Command) AppendWire(b []byte) []byte { return (*wire.Command)(m).Append(b, 3) }

@@ -54,11 +54,9 @@ func (c *Command) expired(now time.Time) error {
 // function.
 type Decision struct {
 	Outcome entity.Outcome
-	Write   entity.Write // has no events and no snapshot if there is nothing to store
+	Write   entity.Write // is empty if there is nothing to store
 	Restart bool         // whether the function asks to be loaded again
 }
-
-func (d *Decision) writes() bool { return len(d.Write.Events) > 0 || d.Write.Snapshot != nil }
 
 // ErrStopping reports that the instance takes no more commands.
 var ErrStopping = fmt.Errorf("proxy is stopping: %w", entity.ErrUnavailable)
@@ -82,7 +80,7 @@ type Machine struct {
 	stopped bool // takes no more commands
 	gone    bool // said so
 	nextID  int64
-	last    entity.Seq // of the last event answered with; stored, or in undecided
+	last    entity.Seq // of the last event or value answered with; stored, or in undecided
 
 	current *Command // with the function
 	queues           // of commands
@@ -117,7 +115,7 @@ func (m *Machine) Submit(c *Command, now time.Time) {
 }
 
 // Loaded says that the stream is open and everything stored was sent to the
-// function; last is the last event of the journal.
+// function; last is the last event of the journal, or the version of the value.
 func (m *Machine) Loaded(last entity.Seq, now time.Time) {
 	m.state, m.last, m.nextID = open, last, 0
 	m.advance(now)
@@ -143,9 +141,9 @@ func (m *Machine) Answered(d Decision, now time.Time) {
 	if d.Restart {
 		m.state, m.eager = settling, true
 	}
-	if d.writes() {
+	if !d.Write.Empty() {
 		c.size, c.pending = d.Write.Size(), true
-		m.last += entity.Seq(len(d.Write.Events))
+		m.last += d.Write.Steps()
 		m.bytes += c.size
 		m.advance(now)
 		m.add(Commit, c)
@@ -363,7 +361,7 @@ func (m *Machine) purge(now time.Time) {
 // Current returns the command that the function has, or nil.
 func (m *Machine) Current() *Command { return m.current }
 
-// Last returns the position of the last event that the function has.
+// Last returns the position of the last event, or value, that the function has.
 func (m *Machine) Last() entity.Seq { return m.last }
 
 // Gone reports whether the instance is cold and has nothing to do.

@@ -13,7 +13,8 @@ import (
 type Store interface {
 	// Commit moves the lane at to at.N+1 and adds writes, all or nothing, and
 	// returns when that is durable. It is the only way to write data. A write
-	// whose events don't directly follow those stored is refused.
+	// whose events don't directly follow those stored, or whose value doesn't
+	// have the version after the one stored, is refused.
 	//
 	// An error that wraps [entity.ErrLaneMoved] or [entity.ErrRefused] means
 	// that nothing was applied; after any other one the caller doesn't know,

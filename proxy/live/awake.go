@@ -10,19 +10,18 @@ import (
 	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
-	"github.com/kairn-dev/kairn/proxy/eventsourced"
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/wire"
 )
 
 // An awake is one instance that is awake, or about to be.
 type awake struct {
-	set   *Set
-	part  *part
-	key   entity.Key
-	kind  *route.Entity
-	stats *Stats
+	set  *Set
+	part *part
+	key  entity.Key
+	kind
 
 	mu      sync.Mutex // protects what follows
 	machine instance.Machine
@@ -31,6 +30,13 @@ type awake struct {
 	act   *activation
 	used  time.Time // when something last happened
 	timer *time.Timer
+}
+
+// A kind is what all instances of an entity have in common.
+type kind struct {
+	*route.Entity
+	protocol *protocol
+	stats    *Stats
 }
 
 // An activation is one stream of an instance, from before it is opened.
@@ -56,7 +62,7 @@ type task struct {
 }
 
 func (s *Set) newAwake(key entity.Key, e *route.Entity, p *part) *awake {
-	in := &awake{set: s, part: p, key: key, kind: e, stats: s.statsOf(e.Name)}
+	in := &awake{set: s, part: p, key: key, kind: kind{e, s.protocols.of(e), s.statsOf(e.Name)}}
 	in.machine.Limits = &s.Limits
 	return in
 }
@@ -203,7 +209,7 @@ func (in *awake) do(t task) {
 		in.release(t.Command)
 	case instance.Finish:
 		in.stats.ActiveTime.Observe(time.Since(t.act.began))
-		in.set.work.Go(func() { t.act.finish(in.set.Grace) })
+		in.set.work.Go(func() { t.act.finish(in.set.Grace, in.protocol) })
 	case instance.Abort:
 		in.stats.Broken.Add(1)
 		in.stats.ActiveTime.Observe(time.Since(t.act.began))
@@ -232,12 +238,12 @@ var errEnded = fmt.Errorf("user function ends its streams at once: %w", entity.E
 // answer.
 func (in *awake) send(t task) {
 	act, cmd := t.act, t.Command
-	err := act.stream.Send(&eventsourced.Command{
+	err := act.stream.Send(in.protocol.command(wire.Command{
 		Instance: in.key.ID,
 		ID:       t.id,
 		Name:     cmd.Call.Command,
 		Payload:  entity.Payload{TypeURL: cmd.TypeURL, Value: cmd.Call.Payload},
-	})
+	}))
 	if errors.Is(err, io.EOF) {
 		err = in.whyEnded(act)
 	}
@@ -274,7 +280,7 @@ func (in *awake) release(cmd *instance.Command) {
 	} else {
 		in.stats.Completed.Add(1)
 	}
-	if len(cmd.Write.Events) > 0 {
+	if cmd.Write.Steps() > 0 {
 		in.stats.Persist.Observe(now.Sub(cmd.Answered))
 	}
 	cmd.Done(cmd.Outcome)
@@ -286,6 +292,9 @@ func (in *awake) countWrite(w *entity.Write) {
 	}
 	if w.Snapshot != nil {
 		in.stats.PersistedSnapshots.add(len(w.Snapshot.Value))
+	}
+	if w.Value != nil {
+		in.stats.PersistedValues.add(len(w.Value.Value))
 	}
 }
 
@@ -315,8 +324,8 @@ func (in *awake) moved() time.Time {
 func (in *awake) loading() bool { return in.act != nil && in.act.stream == nil }
 
 func (in *awake) idle() time.Duration {
-	if in.kind.Passivation > 0 {
-		return in.kind.Passivation
+	if in.Passivation > 0 {
+		return in.Passivation
 	}
 	return in.set.Idle
 }

@@ -16,7 +16,7 @@ import (
 func TestTimerDoesNotRunHot(t *testing.T) {
 	set := &Set{Config: Config{Idle: time.Second, Limits: instance.Limits{Mailbox: 1, Undecided: 2, UndecidedBytes: 1, Answer: time.Minute}}}
 	now := time.Unix(1000, 0)
-	in := &awake{set: set, kind: &route.Entity{}, used: now}
+	in := &awake{set: set, kind: kind{Entity: &route.Entity{}}, used: now}
 	in.machine.Limits = &set.Limits
 	for _, tt := range []struct {
 		after time.Duration

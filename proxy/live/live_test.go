@@ -35,7 +35,7 @@ func (r *rig) ending(parts ...part) {
 	for _, p := range parts {
 		go func() {
 			for {
-				if _, err := p.Next(); err != nil {
+				if _, err := p.NextBytes(); err != nil {
 					p.End(nil)
 					return
 				}
@@ -316,7 +316,7 @@ func TestExpiredCommandsNeverReachTheFunction(t *testing.T) {
 func TestActiveCountsInstances(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.fn.Opened = func(s *livetest.Stream) { go func() { _ = new(livetest.List).Serve(s) }() }
-		other := &route.Entity{Service: "test.Others", Name: "test.Others/others"}
+		other := &route.Entity{Service: "test.Others", Type: route.EventSourced, Name: "test.Others/others"}
 		for i := range 10 {
 			<-r.submit(strconv.Itoa(i), "x").out
 		}

@@ -20,6 +20,10 @@ type Journal interface {
 	// which it yields with a zero Event. An Event's bytes are valid until the
 	// next one is asked for.
 	Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error]
+
+	// Value returns the value of key, or a zero one if none was ever written.
+	// That of one that was deleted still has its version.
+	Value(ctx context.Context, key entity.Key) (entity.Value, error)
 }
 
 // A Function is the user function.

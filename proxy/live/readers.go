@@ -5,8 +5,6 @@ package live
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/kairn-dev/kairn/proxy/eventsourced"
 )
 
 // spare is how many readers may wait for work. A fresh goroutine has to grow
@@ -44,11 +42,11 @@ func (r *readers) read(in *awake, act *activation) {
 func (r *readers) release() { r.ended.Do(func() { close(r.end) }) }
 
 func (r *readers) run(j job) {
-	var msg eventsourced.Message
+	var box inbox
 	for {
-		j.in.read(j.act, &msg)
+		j.in.read(j.act, &box)
 		r.work.Done()
-		j, msg = job{}, eventsourced.Message{} // keep nothing alive
+		j, box = job{}, inbox{} // keep nothing alive
 		if r.waiting.Add(1) > spare {
 			r.waiting.Add(-1)
 			return

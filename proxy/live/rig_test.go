@@ -36,6 +36,9 @@ const (
 // lists is the entity that tests speak to.
 var lists = &route.Entity{Service: "test.Lists", Type: route.EventSourced, Name: "test.Lists/lists", PersistenceID: "lists"}
 
+// values is the value entity that tests speak to.
+var values = &route.Entity{Service: "test.Values", Type: route.ValueEntity, Name: "test.Values/values", PersistenceID: "values"}
+
 // A store is a memory store that a test can hold up and make fail.
 type store struct {
 	*memstore.Store
@@ -82,6 +85,16 @@ func (s *store) Snapshot(ctx context.Context, key entity.Key) (entity.Snapshot, 
 		return entity.Snapshot{}, err
 	}
 	return s.Store.Snapshot(ctx, key)
+}
+
+func (s *store) Value(ctx context.Context, key entity.Key) (entity.Value, error) {
+	s.mu.Lock()
+	err := s.readErr
+	s.mu.Unlock()
+	if err != nil {
+		return entity.Value{}, err
+	}
+	return s.Store.Value(ctx, key)
 }
 
 func (s *store) Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error] {
@@ -214,8 +227,12 @@ type call struct {
 
 // submit gives the command "Append item" to the instance id.
 func (r *rig) submit(id, item string, change ...func(*entity.Call)) *call {
+	return r.submitTo(lists, id, item, change...)
+}
+
+func (r *rig) submitTo(e *route.Entity, id, item string, change ...func(*entity.Call)) *call {
 	c := newCall(r.t, item, change...)
-	r.set.Submit(lists, id, c.cmd)
+	r.set.Submit(e, id, c.cmd)
 	return c
 }
 

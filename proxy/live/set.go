@@ -4,6 +4,7 @@ package live
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"maps"
@@ -39,7 +40,8 @@ type Set struct {
 	parts [stripes]part
 	loads chan struct{} // its capacity is how many may be brought up at once
 
-	readers *readers
+	readers   *readers
+	protocols *protocols
 
 	// work counts the instances that are awake, and while one is, the
 	// goroutines that work for it; some of these outlast it.
@@ -63,6 +65,8 @@ func New(log *slog.Logger, cfg Config) *Set {
 		seed:   maphash.MakeSeed(),
 		loads:  make(chan struct{}, cfg.Loads),
 		stats:  map[string]*Stats{},
+
+		protocols: newProtocols(),
 	}
 	s.readers = &readers{jobs: make(chan job), end: make(chan struct{}), work: &s.work}
 	for i := range s.parts {
@@ -71,9 +75,14 @@ func New(log *slog.Logger, cfg Config) *Set {
 	return s
 }
 
-// Submit gives a command to the instance id of the entity e. It never blocks.
-// cmd.Done is called exactly once, maybe before Submit returns.
+// Submit gives a command to the instance id of the entity e, which must be event
+// sourced or a value entity. It never blocks. cmd.Done is called exactly once,
+// maybe before Submit returns.
 func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
+	if s.protocols.of(e) == nil {
+		cmd.Done(entity.Outcome{Err: fmt.Errorf("entity type %s: %w", e.Type, entity.ErrUnimplemented)})
+		return
+	}
 	key := entity.Key{Entity: e.Name, ID: id}
 	p := &s.parts[maphash.String(s.seed, id)%stripes]
 	for {

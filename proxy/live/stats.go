@@ -31,6 +31,8 @@ type Stats struct {
 	PersistedSnapshots Volume
 	LoadedEvents       Volume
 	LoadedSnapshots    Volume
+	PersistedValues    Volume // deletions among them, which have no bytes
+	LoadedValues       Volume
 }
 
 // A Volume counts things and their bytes.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
-	"github.com/kairn-dev/kairn/proxy/eventsourced"
 )
 
 // load opens the stream of act and tells the function what is stored.
@@ -34,7 +33,7 @@ func (in *awake) load(act *activation) {
 	in.carryOut()
 }
 
-// replay returns the stream, and the position of the last event stored.
+// replay returns the stream, and the position of the last event, or value, stored.
 func (in *awake) replay(act *activation) (Stream, entity.Seq, error) {
 	select {
 	case in.set.loads <- struct{}{}:
@@ -43,49 +42,18 @@ func (in *awake) replay(act *activation) (Stream, entity.Seq, error) {
 		return nil, 0, act.life.Err()
 	}
 	in.touch(act)
-	stream, err := in.set.Function.Open(&act.life, eventsourced.Method)
+	stream, err := in.set.Function.Open(&act.life, in.protocol.method)
 	if err != nil {
 		return nil, 0, in.streamError(err)
 	}
-	last, err := in.replayTo(act, stream)
+	last, err := in.protocol.replay(in, act, stream)
 	switch {
 	case errors.Is(err, io.EOF):
-		err = in.streamError(lastWords(stream))
+		err = in.streamError(in.lastWords(stream))
 	case err != nil && act.life.Err() == nil:
 		in.set.log.Error("instance was not brought up", "instance", in.key.String(), "err", err)
 	}
 	return stream, last, err
-}
-
-func (in *awake) replayTo(act *activation, stream Stream) (entity.Seq, error) {
-	journal := in.set.Journal
-	snapshot, err := journal.Snapshot(&act.life, in.key)
-	if err != nil {
-		return 0, fmt.Errorf("load the snapshot of %v: %w", in.key, err)
-	}
-	if snapshot.Seq > 0 {
-		in.stats.LoadedSnapshots.add(len(snapshot.Value))
-	}
-	if err := stream.Send(&eventsourced.Init{Service: in.kind.Service, ID: in.key.ID, Snapshot: snapshot}); err != nil {
-		return 0, err
-	}
-	last := snapshot.Seq
-	var msg eventsourced.Replay
-	for event, err := range journal.Events(&act.life, in.key, last) {
-		if err != nil {
-			return 0, fmt.Errorf("load the events of %v: %w", in.key, err)
-		}
-		msg.Event = event
-		if err := stream.Send(&msg); err != nil {
-			return 0, err
-		}
-		last = event.Seq
-		in.stats.LoadedEvents.add(len(event.Value))
-		if last%128 == 0 {
-			in.touch(act)
-		}
-	}
-	return last, nil
 }
 
 // touch says that the load gets on.
@@ -97,14 +65,13 @@ func (in *awake) touch(act *activation) {
 
 // lastWords returns why the function has ended a stream: what it said last, or
 // the end's own reason.
-func lastWords(stream Stream) error {
-	var msg eventsourced.Message
-	err := stream.Recv(&msg)
-	switch {
-	case err != nil:
+func (in *awake) lastWords(stream Stream) error {
+	msg := in.protocol.message(&inbox{})
+	if err := stream.Recv(msg); err != nil {
 		return err
-	case msg.Failed != nil:
-		return &entity.Crash{Description: msg.Failed.Description}
+	}
+	if f := msg.Failure(); f != nil {
+		return &entity.Crash{Description: f.Description}
 	}
 	return fmt.Errorf("a message that nothing asked for: %w", entity.ErrProtocol)
 }
@@ -116,7 +83,7 @@ func (in *awake) whyEnded(act *activation) error {
 	reading, err := act.reading, act.ended
 	in.mu.Unlock()
 	if err == nil && !reading {
-		err = lastWords(act.stream)
+		err = in.lastWords(act.stream)
 	}
 	if err == nil || errors.Is(err, io.EOF) { // or the reader will say it
 		return errEnded
@@ -125,8 +92,9 @@ func (in *awake) whyEnded(act *activation) error {
 }
 
 // read gives the function's answers to the instance, for as long as it has a
-// command. It uses msg.
-func (in *awake) read(act *activation, msg *eventsourced.Message) {
+// command. It uses box.
+func (in *awake) read(act *activation, box *inbox) {
+	msg := in.protocol.message(box)
 	for more := true; more; {
 		err := act.stream.Recv(msg)
 		in.mu.Lock()
@@ -159,11 +127,11 @@ func (in *awake) ended(act *activation, err error, now time.Time) {
 }
 
 // answered gives the function's answer to the machine.
-func (in *awake) answered(msg *eventsourced.Message, now time.Time) {
+func (in *awake) answered(msg message, now time.Time) {
 	c := in.machine.Current()
 	in.stats.Processing.Observe(now.Sub(c.Sent))
 	c.Answered = now
-	d, err := eventsourced.Accept(in.key, in.machine.Last(), c.ID, msg)
+	d, err := msg.Accept(in.key, in.machine.Last(), c.ID)
 	if err != nil {
 		in.machine.Broken(in.crashed(err), now)
 		return
@@ -195,14 +163,14 @@ func (in *awake) streamError(err error) error {
 
 // finish tells the function that nothing more comes, and waits until it has
 // ended the stream; some libraries never do.
-func (a *activation) finish(grace time.Duration) {
+func (a *activation) finish(grace time.Duration, p *protocol) {
 	defer a.life.end()
 	timer := time.AfterFunc(grace, a.life.end)
 	defer timer.Stop()
 	if a.stream.CloseSend() != nil {
 		return
 	}
-	var msg eventsourced.Message
-	for a.stream.Recv(&msg) == nil { // it may say what it likes
+	msg := p.message(&inbox{})
+	for a.stream.Recv(msg) == nil { // it may say what it likes
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/live/livetest"
+	"github.com/kairn-dev/kairn/proxy/route"
 )
 
 // A history is what the clients of the instances saw, and what they sent.
@@ -149,6 +150,11 @@ func (s *shaky) Commit(ctx context.Context, at entity.Position, writes []entity.
 // TestHistoryUnderFaults has many clients, few instances and faults everywhere,
 // and compares what the clients saw with what is stored at the end.
 func TestHistoryUnderFaults(t *testing.T) {
+	t.Run("events", func(t *testing.T) { historyUnderFaults(t, lists, faulty, (*rig).stored) })
+	t.Run("values", func(t *testing.T) { historyUnderFaults(t, values, faultyValue, (*rig).storedItems) })
+}
+
+func historyUnderFaults(t *testing.T, e *route.Entity, faulty func(*livetest.Stream, *rand.Rand), stored func(*rig, string) []string) {
 	const clients, commands, keys = 8, 150, 3
 	for seed := range uint64(4) {
 		r := newRig(t, func(cfg *live.Config) {
@@ -166,7 +172,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 		h := &history{acked: map[string]map[string]string{}, errs: map[string]int{}}
 		var work sync.WaitGroup
 		for client := range clients {
-			work.Go(func() { r.client(h, client, commands, keys, rand.New(rand.NewPCG(seed, 1_000_000+uint64(client)))) })
+			work.Go(func() { r.client(e, h, client, commands, keys, rand.New(rand.NewPCG(seed, 1_000_000+uint64(client)))) })
 		}
 		work.Wait()
 		r.close()
@@ -174,7 +180,7 @@ func TestHistoryUnderFaults(t *testing.T) {
 		acked := 0
 		for k := range keys {
 			id := fmt.Sprint("k", k)
-			h.check(t, id, r.stored(id))
+			h.check(t, id, stored(r, id))
 			acked += len(h.acked[id])
 		}
 		if h.sent != clients*commands || acked < h.sent/4 {
@@ -187,11 +193,11 @@ func TestHistoryUnderFaults(t *testing.T) {
 }
 
 // client sends commands, some of them without waiting for the one before.
-func (r *rig) client(h *history, client, commands, keys int, rng *rand.Rand) {
+func (r *rig) client(e *route.Entity, h *history, client, commands, keys int, rng *rand.Rand) {
 	var open []func()
 	for n := range commands {
 		id, item := fmt.Sprint("k", rng.IntN(keys)), fmt.Sprintf("c%d-%d", client, n)
-		c := r.submit(id, item)
+		c := r.submitTo(e, id, item)
 		open = append(open, func() { h.note(id, item, <-c.out) })
 		if rng.IntN(3) > 0 {
 			for _, wait := range open {

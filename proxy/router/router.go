@@ -20,11 +20,22 @@
 //
 // Metadata of the original call is not passed on, apart from its trace context.
 //
+// # Streamed calls
+//
+// Each response of a streamed call is handled as the reply of a call of its own
+// would be, and to its end before the next one. One with neither reply nor
+// forward gives the client nothing. An error ends the call. A forward of a
+// response goes to a method with one request and one reply, whose reply is put
+// in its place. Forwards and effects to a method with a streamed request or
+// reply are refused, and the function is told. (The reference has them from
+// streams to streams.)
+//
 // A chain of forwards and effects that is longer than MaxDepth is cut with
 // [entity.ErrLoop], and the function is told the chain.
 package router
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -42,12 +53,40 @@ type Entities interface {
 	Submit(e *route.Entity, id string, cmd *instance.Command)
 }
 
+// ByType is where commands go by the type of their entity.
+type ByType map[string]Entities
+
+// Submit gives cmd to what is there for the type of e.
+func (b ByType) Submit(e *route.Entity, id string, cmd *instance.Command) {
+	b[e.Type].Submit(e, id, cmd)
+}
+
+// Streams is where streamed calls go, and calls whose caller can wait.
+type Streams interface {
+	// Stream carries out a call of m and returns how it has ended. It calls
+	// out for what the function answers, one after the other; an error of
+	// that ends the call.
+	Stream(ctx context.Context, m *route.Method, call entity.Call,
+		recv func() ([]byte, error), out func(entity.Outcome) error) error
+}
+
+// StreamsByType is where streamed calls go by the type of their entity.
+type StreamsByType map[string]Streams
+
+// Stream gives a call to what is there for the type of its entity.
+func (b StreamsByType) Stream(ctx context.Context, m *route.Method, call entity.Call,
+	recv func() ([]byte, error), out func(entity.Outcome) error,
+) error {
+	return b[m.Entity.Type].Stream(ctx, m, call, recv, out)
+}
+
 // A Config says what a Router works with.
 type Config struct {
 	// Catalogue returns what the function serves, or why it can't be called.
 	Catalogue func() (*route.Catalogue, error)
 
 	Entities   Entities
+	Streams    Streams
 	Report     func(string)  // tells the function what it did wrong; must not block
 	EffectTime time.Duration // for one side effect
 	MaxDepth   int           // of a chain of forwards and effects
@@ -105,13 +144,12 @@ func (r *Router) submit(method *route.Method, id string, call entity.Call, from 
 
 // target returns the method and the instance that call is for.
 func (r *Router) target(call *entity.Call, from *hop) (*route.Method, string, error) {
-	catalogue, err := r.Catalogue()
+	method, err := r.method(call, from)
 	if err != nil {
 		return nil, "", err
 	}
-	method := catalogue.Lookup(call.Service, call.Command)
-	if method == nil {
-		return nil, "", r.unknown(catalogue, call, from)
+	if method.ClientStreams || method.ServerStreams {
+		return nil, "", r.refused(fmt.Errorf("%s/%s is streamed%v: %w", call.Service, call.Command, from, entity.ErrUnimplemented), from)
 	}
 	id, err := method.Key(call.Payload)
 	if err != nil {
@@ -120,14 +158,25 @@ func (r *Router) target(call *entity.Call, from *hop) (*route.Method, string, er
 	return method, id, nil
 }
 
-// unknown returns what the caller of a method that does not exist gets, and
-// tells the function if it was the function that called.
-func (r *Router) unknown(catalogue *route.Catalogue, call *entity.Call, from *hop) error {
+func (r *Router) method(call *entity.Call, from *hop) (*route.Method, error) {
+	catalogue, err := r.Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	method := catalogue.Lookup(call.Service, call.Command)
+	if method != nil {
+		return method, nil
+	}
 	what := "service " + call.Service
 	if catalogue.HasService(call.Service) {
 		what = "method " + call.Command + " of service " + call.Service
 	}
-	err := fmt.Errorf("there is no %s%v: %w", what, from, entity.ErrUnimplemented)
+	return nil, r.refused(fmt.Errorf("there is no %s%v: %w", what, from, entity.ErrUnimplemented), from)
+}
+
+// refused returns err, and tells the function if it was the function that
+// called.
+func (r *Router) refused(err error, from *hop) error {
 	if from != nil {
 		r.Report(err.Error())
 	}

@@ -23,8 +23,8 @@ func (s *GRPC) handle(_ any, stream grpc.ServerStream) error {
 	switch {
 	case err != nil:
 		return toStatus(err)
-	case m.ClientStreams || m.ServerStreams:
-		return toStatus(fmt.Errorf("%w: %s is streamed, which is not served yet", entity.ErrUnimplemented, m.Path))
+	case m.ClientStreams || m.ServerStreams || m.Entity.Type == route.Action:
+		return s.stream(ctx, m, stream)
 	}
 	return s.unary(ctx, m, stream)
 }
@@ -57,16 +57,10 @@ func (s *GRPC) unary(ctx context.Context, m *route.Method, stream grpc.ServerStr
 	e := s.exchanges.Get().(*exchange)
 	defer s.release(e)
 
-	call := entity.Call{Service: m.Service, Command: m.Name, Done: ctx.Done()}
-	if r, ok := ctx.Value(requestKey{}).(*request); ok {
-		if r.codec != "" {
-			return toStatus(fmt.Errorf("%w: payloads of type %q; only protobuf is served",
-				entity.ErrUnimplemented, r.codec))
-		}
-		call.Metadata = r.metadata
+	call, err := callOf(ctx, m)
+	if err != nil {
+		return toStatus(err)
 	}
-	call.Deadline, _ = ctx.Deadline()
-	var err error
 	if call.Payload, err = receiveOne(stream, m, &e.message); err != nil {
 		return err
 	}
@@ -75,6 +69,19 @@ func (s *GRPC) unary(ctx context.Context, m *route.Method, stream grpc.ServerStr
 		return toStatus(err)
 	}
 	return s.reply(stream, m, &e.message, answer)
+}
+
+// callOf returns the call that the headers make, without its message.
+func callOf(ctx context.Context, m *route.Method) (entity.Call, error) {
+	call := entity.Call{Service: m.Service, Command: m.Name, Done: ctx.Done()}
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		if r.codec != "" {
+			return call, fmt.Errorf("%w: payloads of type %q; only protobuf is served", entity.ErrUnimplemented, r.codec)
+		}
+		call.Metadata = r.metadata
+	}
+	call.Deadline, _ = ctx.Deadline()
+	return call, nil
 }
 
 // receiveOne receives the only message of a call. It uses m. Its error is a
@@ -100,24 +107,35 @@ func receiveOne(stream grpc.ServerStream, method *route.Method, m *raw) ([]byte,
 
 // reply sends the answer and returns the status of the call. It uses m.
 func (s *GRPC) reply(stream grpc.ServerStream, method *route.Method, m *raw, a entity.Answer) error {
-	if len(a.Metadata) > 0 {
-		header, left := toHeader(a.Metadata)
-		if len(left) > 0 {
-			s.log.Debug("reply metadata left out", "method", method.Path, "names", left)
-		}
-		if err := stream.SetHeader(header); err != nil {
-			return err
-		}
+	if err := s.setHeader(stream, method, a.Metadata); err != nil {
+		return err
 	}
 	if a.Err != nil {
-		if _, _, known := describe(a.Err); !known {
-			s.log.Error("call failed", "method", method.Path, "err", a.Err)
-		}
-		stream.SetTrailer(toTrailer(a.Err))
-		return toStatus(a.Err)
+		return s.failed(stream, method, a.Err)
 	}
 	m.bytes = a.Payload
 	return stream.SendMsg(m)
+}
+
+// setHeader makes response headers of md.
+func (s *GRPC) setHeader(stream grpc.ServerStream, method *route.Method, md entity.Metadata) error {
+	if len(md) == 0 {
+		return nil
+	}
+	header, left := toHeader(md)
+	if len(left) > 0 {
+		s.log.Debug("reply metadata left out", "method", method.Path, "names", left)
+	}
+	return stream.SetHeader(header)
+}
+
+// failed returns the status of a call that ended with err, which isn't nil.
+func (s *GRPC) failed(stream grpc.ServerStream, method *route.Method, err error) error {
+	if _, _, known := describe(err); !known {
+		s.log.Error("call failed", "method", method.Path, "err", err)
+	}
+	stream.SetTrailer(toTrailer(err))
+	return toStatus(err)
 }
 
 // An exchange is what a goroutine of grpc-go needs to have one call carried out

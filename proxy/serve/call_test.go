@@ -272,9 +272,6 @@ func TestWrongCallsSayWhatIsWrong(t *testing.T) {
 		{"/test.Others/Do", "not implemented: no service test.Others", codes.Unimplemented},
 		{"/Do", "not implemented: no service ", codes.Unimplemented},
 		{"/grpc.health.v1.Health/Heal", "not implemented: no service grpc.health.v1.Health", codes.Unimplemented},
-		{"/test.Things/Watch", "not implemented: /test.Things/Watch is streamed, which is not served yet", codes.Unimplemented},
-		{"/test.Things/Feed", "not implemented: /test.Things/Feed is streamed, which is not served yet", codes.Unimplemented},
-		{"/test.Things/Talk", "not implemented: /test.Things/Talk is streamed, which is not served yet", codes.Unimplemented},
 	} {
 		_, err := invoke(t.Context(), c, test.path, nil)
 		if test.path == "/Do" {
@@ -315,7 +312,7 @@ func TestWithoutACatalogueTheReasonIsGiven(t *testing.T) {
 		"not available: something nobody has heard of":   errSome,
 		"not available: the user function doesn't start": fmt.Errorf("%w: the user function doesn't start", entity.ErrUnavailable),
 	} {
-		s := NewGRPC(slog.New(slog.DiscardHandler), func() (*route.Catalogue, error) { return nil, err }, submit(echo), Options{})
+		s := NewGRPC(slog.New(slog.DiscardHandler), func() (*route.Catalogue, error) { return nil, err }, submit(echo), streamFunc(noStreams), Options{})
 		_, got := do(t.Context(), connect(t, s), nil)
 		wantStatus(t, got, codes.Unavailable, text)
 	}

@@ -19,7 +19,16 @@
 //
 // Methods come from the catalogue that discovery supplies, which may change
 // while calls run. Before there is one, calls end with UNAVAILABLE and the
-// reason. A method with a streamed request or reply is UNIMPLEMENTED so far.
+// reason.
+//
+// # A streamed call
+//
+// A call with a streamed request or reply is given to a [Streamer] together with
+// the client's side of it, and keeps its goroutine until it has ended. So is any
+// call of an action: nothing waits for a turn below, and the goroutine that
+// would only wait does the work. Nothing is read ahead of what the Streamer asks
+// for, nor sent before the client takes what came before, but for the windows of
+// the connection.
 //
 // # Metadata
 //
@@ -32,7 +41,8 @@
 // deadline travels as the deadline of the call.
 //
 // The metadata of an answer, also of a failure, becomes response headers by the
-// same rules. What can't be sent (a name with other characters than a-z, 0-9,
+// same rules; of a streamed reply, that of the first message, since gRPC has no
+// place for that of the others. No header is sent before that message. What can't be sent (a name with other characters than a-z, 0-9,
 // dot, dash and underscore; text that isn't printable ASCII) is left out, since the
 // command itself has been carried out; the log says so at level debug.
 //
@@ -55,6 +65,7 @@
 //	ErrDeadline         DEADLINE_EXCEEDED    the error
 //	ErrCanceled         CANCELLED            the error
 //	ErrUnavailable      UNAVAILABLE          the error
+//	*Status             its own              the function's text; UNKNOWN if there is no such code
 //	any other           INTERNAL             "entity failed"; the log has the error
 //
 // UNAVAILABLE without the trailer means that the call had no effect and may be
@@ -65,7 +76,8 @@
 // # Limits
 //
 // A request message is at most 4 MiB, decompressed, unless the options say
-// otherwise; a reply has no limit here. Headers are at most 64 KiB. A connection
+// otherwise; a reply has no limit here. A client can send 64 KiB of a stream ahead
+// of whoever reads it. Headers are at most 64 KiB. A connection
 // carries at most 10,000 calls at once: the default, no limit, lets one client
 // take all the memory. A connection that was silent for a minute is pinged, and
 // closed if no answer comes within 20 s; one that carried no call for 30 minutes
@@ -77,5 +89,5 @@
 // Run ends when its context does: health says NOT_SERVING, every connection
 // gets a GOAWAY, calls that run are finished, watchers of health and users of
 // reflection are sent away. What is still there after the drain time is cut
-// off.
+// off: streams with UNAVAILABLE and kairn-outcome: unknown, if they take it.
 package serve

@@ -25,11 +25,14 @@ import (
 const (
 	streamWorkers     = 256 // measured: saves a tenth of the CPU per call
 	maxHeaderBytes    = 64 << 10
+	streamWindow      = 64 << 10 // static: a window that grows lets clients fill the memory
+	connWindow        = 1 << 20
 	handshakeTime     = 20 * time.Second
 	pingAfter         = time.Minute
 	pingTimeout       = 20 * time.Second
 	minClientPing     = 10 * time.Second
 	maxConnectionIdle = 30 * time.Minute
+	lastWords         = 500 * time.Millisecond // for streams that are cut off to be told
 )
 
 // A Submitter carries calls out.
@@ -39,6 +42,14 @@ type Submitter interface {
 	// either; it never does here. The bytes of the answer belong to the edge
 	// from then on, those of the call to the Submitter.
 	Submit(call entity.Call, done func(entity.Answer))
+}
+
+// A Streamer carries out calls that are streamed, and calls of actions.
+type Streamer interface {
+	// Stream carries out the call and returns when it has ended; ctx ends it.
+	// A request of one message is in the call, one of many comes from client.
+	// The messages of client are the Streamer's, to read.
+	Stream(ctx context.Context, call entity.Call, client entity.Exchange) error
 }
 
 // Options says how a GRPC serves. The zero value of a field stands for its
@@ -62,15 +73,17 @@ type GRPC struct {
 	log       *slog.Logger
 	catalogue func() (*route.Catalogue, error)
 	submitter Submitter
+	streamer  Streamer
 	options   Options
 	health    *health
 	exchanges sync.Pool // of *exchange
+	streams   streams
 }
 
 // NewGRPC returns a GRPC that finds the methods to serve in the catalogue of
 // the moment, or the reason why there is none. Catalogue is called for each
 // call. Health says NOT_SERVING until SetServing is called.
-func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, o Options) *GRPC {
+func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, streams Streamer, o Options) *GRPC {
 	o.MaxReceive = cmp.Or(o.MaxReceive, 4<<20)
 	o.MaxCalls = cmp.Or(o.MaxCalls, 10_000)
 	o.Drain = cmp.Or(o.Drain, 10*time.Second)
@@ -78,6 +91,7 @@ func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Su
 		log:       log,
 		catalogue: catalogue,
 		submitter: to,
+		streamer:  streams,
 		options:   o,
 		health:    newHealth(),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
@@ -135,6 +149,13 @@ func (s *GRPC) drain(server *grpc.Server) {
 	case <-drained:
 	case <-limit.C:
 		s.log.Warn("calls cut off", "after", s.options.Drain)
+		if s.streams.cut() {
+			limit.Reset(lastWords)
+			select {
+			case <-drained:
+			case <-limit.C:
+			}
+		}
 		server.Stop()
 		<-drained
 	}
@@ -149,6 +170,8 @@ func (s *GRPC) newServer(stopping <-chan struct{}) *grpc.Server {
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(s.options.MaxReceive),
 		grpc.MaxConcurrentStreams(s.options.MaxCalls),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeTime),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

@@ -164,7 +164,7 @@ func TestHealthFollowsServingAndTheCatalogue(t *testing.T) {
 			return c, nil
 		}
 		return nil, errSome
-	}, submit(echo), Options{})
+	}, submit(echo), streamFunc(noStreams), Options{})
 	health := healthpb.NewHealthClient(connect(t, s))
 
 	const (

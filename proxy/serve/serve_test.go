@@ -5,6 +5,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"testing"
@@ -36,16 +37,38 @@ func answering(a entity.Answer) submit {
 	return func(_ entity.Call, done func(entity.Answer)) { done(a) }
 }
 
-// catalogueOf returns a catalogue of services, each with the method Do and the
-// streamed methods Watch, Feed and Talk.
+// A streamFunc is a function as a Streamer.
+type streamFunc func(ctx context.Context, call entity.Call, client entity.Exchange) error
+
+func (f streamFunc) Stream(ctx context.Context, call entity.Call, client entity.Exchange) error {
+	return f(ctx, call, client)
+}
+
+// noStreams is a Streamer that nobody should call.
+func noStreams(_ context.Context, call entity.Call, _ entity.Exchange) error {
+	return fmt.Errorf("a streamed call: %v", call)
+}
+
+// catalogueOf returns a catalogue of entities with the method Do, and actions, of
+// those services that are named Actions, which have besides that the streamed
+// methods Watch, Feed and Talk.
 func catalogueOf(t testing.TB, services ...string) *route.Catalogue {
 	t.Helper()
 	file := &descriptorpb.FileDescriptorProto{
-		Name:        proto.String("test.proto"),
-		Package:     proto.String("test"),
-		Syntax:      proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Message")}},
+		Name:    proto.String("test.proto"),
+		Package: proto.String("test"),
+		Syntax:  proto.String("proto3"),
 	}
+	key := new(descriptorpb.FieldOptions)
+	proto.SetExtension(key, cloudstate.E_EntityKey, true)
+	file.MessageType = []*descriptorpb.DescriptorProto{{
+		Name: proto.String("Message"),
+		Field: []*descriptorpb.FieldDescriptorProto{{
+			Name: proto.String("id"), Number: proto.Int32(1), Options: key,
+			Type:  descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}},
+	}}
 	spec := new(cloudstate.EntitySpec)
 	method := func(name string, in, out bool) *descriptorpb.MethodDescriptorProto {
 		return &descriptorpb.MethodDescriptorProto{
@@ -55,21 +78,24 @@ func catalogueOf(t testing.TB, services ...string) *route.Catalogue {
 		}
 	}
 	for _, name := range services {
-		file.Service = append(file.Service, &descriptorpb.ServiceDescriptorProto{
-			Name: proto.String(name),
-			Method: []*descriptorpb.MethodDescriptorProto{
-				method("Do", false, false), method("Watch", false, true),
-				method("Feed", true, false), method("Talk", true, true),
-			},
-		})
-		spec.Entities = append(spec.Entities, &cloudstate.Entity{EntityType: route.Action, ServiceName: "test." + name})
+		service := &descriptorpb.ServiceDescriptorProto{
+			Name:   proto.String(name),
+			Method: []*descriptorpb.MethodDescriptorProto{method("Do", false, false)},
+		}
+		kind := route.EventSourced
+		if name == "Actions" {
+			kind = route.Action
+			service.Method = append(service.Method, method("Watch", false, true), method("Feed", true, false), method("Talk", true, true))
+		}
+		file.Service = append(file.Service, service)
+		spec.Entities = append(spec.Entities, &cloudstate.Entity{EntityType: kind, ServiceName: "test." + name})
 	}
 	set, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{file}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	spec.Proto = set
-	c, err := route.Parse(spec, []string{route.Action})
+	c, err := route.Parse(spec, []string{route.Action, route.EventSourced})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +107,15 @@ func newTestGRPC(t testing.TB, to Submitter, o Options) *GRPC {
 	t.Helper()
 	c := catalogueOf(t, "Things")
 	catalogue := func() (*route.Catalogue, error) { return c, nil }
-	return NewGRPC(slog.New(slog.DiscardHandler), catalogue, to, o)
+	return NewGRPC(slog.New(slog.DiscardHandler), catalogue, to, streamFunc(noStreams), o)
+}
+
+// newStreamGRPC returns a GRPC that serves test.Actions.
+func newStreamGRPC(t testing.TB, to streamFunc, o Options) *GRPC {
+	t.Helper()
+	c := catalogueOf(t, "Actions")
+	catalogue := func() (*route.Catalogue, error) { return c, nil }
+	return NewGRPC(slog.New(slog.DiscardHandler), catalogue, submit(echo), to, o)
 }
 
 // connect runs s until the test ends, and returns a client of it.

@@ -67,7 +67,19 @@ func describe(err error) (code codes.Code, text string, known bool) {
 			return s.code, err.Error(), true
 		}
 	}
+	if own, ok := errors.AsType[*entity.Status](err); ok {
+		return codeOf(own), own.Description, true
+	}
 	return codes.Internal, "entity failed", false
+}
+
+// codeOf returns the code that the function ended a call with, if there is such
+// a code.
+func codeOf(s *entity.Status) codes.Code {
+	if s.Code == uint32(codes.OK) || s.Code > uint32(codes.Unauthenticated) {
+		return codes.Unknown
+	}
+	return codes.Code(s.Code)
 }
 
 // toTrailer returns what to say beside the status; most errors need nothing.

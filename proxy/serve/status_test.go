@@ -37,6 +37,7 @@ var wantCodes = map[string]struct {
 	"ErrLaneMoved":      {entity.ErrLaneMoved, codes.Unavailable},
 	"ErrRefused":        {entity.ErrRefused, codes.Internal},
 	"Refusal":           {&entity.Refusal{Description: "no"}, codes.Unknown},
+	"Status":            {&entity.Status{Code: 5, Description: "gone"}, codes.NotFound},
 	"Crash":             {&entity.Crash{Description: "oh"}, codes.Internal},
 }
 

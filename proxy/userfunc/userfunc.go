@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package userfunc opens streams to the user function over grpc-go.
+// Package userfunc opens streams to the user function, and calls it, over
+// grpc-go.
 //
 // Messages are not decoded by grpc-go: what is sent appends itself to a pooled
 // buffer, what is received reads itself from one. Anything that can do so will
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
@@ -42,6 +44,23 @@ func (f *Function) Open(ctx context.Context, method string) (live.Stream, error)
 		return nil, explain(err)
 	}
 	return stream{s}, nil
+}
+
+// Call calls method with one message and reads its one answer into out. It fails
+// at once while the function is away, with an error that wraps
+// [entity.ErrUnavailable]; if the function may have got the message by then,
+// the error wraps [entity.ErrUnknownOutcome] too.
+func (f *Function) Call(ctx context.Context, method string, in live.Marshaler, out live.Unmarshaler) error {
+	var to peer.Peer // known once there is a connection to send on
+	err := f.Conn.Invoke(ctx, method, in, out, ownCodec[0], grpc.Peer(&to))
+	if err == nil {
+		return nil
+	}
+	err = explain(err)
+	if to.Addr != nil && errors.Is(err, entity.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", entity.ErrUnknownOutcome, err)
+	}
+	return err
 }
 
 type stream struct{ grpc.ClientStream }
@@ -72,7 +91,8 @@ func explain(err error) error {
 	case codes.Unavailable, codes.Canceled:
 		return fmt.Errorf("user function: %s: %w", st.Message(), entity.ErrUnavailable)
 	default:
-		return fmt.Errorf("user function ended the stream: %v: %s: %w", st.Code(), st.Message(), entity.ErrProtocol)
+		own := &entity.Status{Code: uint32(st.Code()), Description: st.Message()}
+		return fmt.Errorf("user function ended the stream: %v: %w: %w", st.Code(), own, entity.ErrProtocol)
 	}
 }
 

@@ -3,6 +3,9 @@
 package wire
 
 import (
+	"strings"
+	"unicode/utf8"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
@@ -34,6 +37,45 @@ func AppendPayload(b []byte, num protowire.Number, p entity.Payload) []byte {
 	b = AppendString(b, 1, p.TypeURL)
 	b = protowire.AppendTag(b, 2, protowire.BytesType)
 	return protowire.AppendBytes(b, p.Value)
+}
+
+// AppendMetadata appends a field of type cloudstate.Metadata, also if md is
+// empty. The value of a name that ends in -bin is written as bytes, and so is
+// one that is no text: the function could not read the message otherwise.
+func AppendMetadata(b []byte, num protowire.Number, md entity.Metadata) []byte {
+	b = AppendLength(b, num, sizeEntries(md))
+	for i := range md {
+		b = AppendLength(b, 1, sizeEntry(&md[i]))
+		b = AppendString(b, 1, md[i].Name)
+		b = protowire.AppendTag(b, valueField(&md[i]), protowire.BytesType)
+		b = protowire.AppendString(b, md[i].Value)
+	}
+	return b
+}
+
+// SizeMetadata returns how many bytes AppendMetadata appends.
+func SizeMetadata(num protowire.Number, md entity.Metadata) int {
+	return protowire.SizeTag(num) + protowire.SizeBytes(sizeEntries(md))
+}
+
+func sizeEntries(md entity.Metadata) int {
+	n := 0
+	for i := range md {
+		n += protowire.SizeTag(1) + protowire.SizeBytes(sizeEntry(&md[i]))
+	}
+	return n
+}
+
+func sizeEntry(e *entity.MetadataEntry) int {
+	return SizeString(1, e.Name) + protowire.SizeTag(2) + protowire.SizeBytes(len(e.Value))
+}
+
+// valueField returns the field that the value of e is written to.
+func valueField(e *entity.MetadataEntry) protowire.Number {
+	if strings.HasSuffix(e.Name, "-bin") || !utf8.ValidString(e.Value) {
+		return 3
+	}
+	return 2
 }
 
 // AppendLength begins a message field whose encoding is n bytes long.

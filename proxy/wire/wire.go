@@ -174,12 +174,12 @@ func ClientAction(msg []byte, o *entity.Outcome, failure *Failure) (*Failure, er
 		switch {
 		case r.Bytes(1):
 			failure, o.Forward = nil, nil
-			err = reply(r.Value(), o)
+			err = Reply(r.Value(), o)
 		case r.Bytes(2):
 			if o.Forward == nil {
 				failure, o.Reply, o.Meta, o.Forward = nil, entity.Payload{}, nil, &entity.Target{}
 			}
-			err = target(r.Value(), o.Forward, nil)
+			err = Forward(r.Value(), o.Forward)
 		case r.Bytes(3):
 			if failure == nil {
 				failure, o.Reply, o.Meta, o.Forward = &Failure{}, entity.Payload{}, nil, nil
@@ -193,7 +193,8 @@ func ClientAction(msg []byte, o *entity.Outcome, failure *Failure) (*Failure, er
 	return failure, r.Err()
 }
 
-func reply(msg []byte, o *entity.Outcome) error {
+// Reply reads a cloudstate.Reply into o, over what o has.
+func Reply(msg []byte, o *entity.Outcome) error {
 	r := NewReader(msg)
 	for r.Next() {
 		var err error
@@ -209,6 +210,9 @@ func reply(msg []byte, o *entity.Outcome) error {
 	}
 	return r.Err()
 }
+
+// Forward reads a cloudstate.Forward into t, over what t has.
+func Forward(msg []byte, t *entity.Target) error { return target(msg, t, nil) }
 
 // Effect reads a cloudstate.SideEffect.
 func Effect(msg []byte) (entity.Effect, error) {

@@ -3,16 +3,16 @@
 // Package livetest is a user function in memory, for tests of what speaks to
 // one.
 //
-// A [Function] is a live.Function without a network, for event sourced
-// entities. A test plays the function: it takes every [Stream] with
-// [Function.Accept], reads with [Stream.Next] what the proxy sends and answers
-// with [Stream.Send]. Messages are encoded on one side and decoded on the
-// other, by the generated code on the function's side, so that a test sees what
-// a function would see.
+// A [Function] is a live.Function without a network. A test plays the function:
+// it takes every [Stream] with [Function.Accept], reads with [Stream.Next] what
+// the proxy sends and answers with [Stream.Send]; with [Stream.NextValue] and
+// [Stream.SendValue] if it plays a value entity. Messages are encoded on one
+// side and decoded on the other, by the generated code on the function's side,
+// so that a test sees what a function would see.
 //
 // [List] is a function to play when it does not matter which: a list that grows
 // by one item with each command. What its clients see tells lost, doubled and
-// reordered commands apart.
+// reordered commands apart. [Value] is the same as a value entity.
 //
 // # Promises
 //

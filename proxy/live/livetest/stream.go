@@ -37,7 +37,7 @@ type Stream struct {
 
 	ctx      context.Context //nolint:containedctx // it is the stream's
 	function *Function
-	in       chan *In      // its capacity is the window
+	in       chan []byte   // its capacity is the window
 	out      chan []byte   // has room for more than the proxy ever asks for
 	half     chan struct{} // closed when the proxy sends no more
 	over     chan struct{} // closed when the function has ended the stream
@@ -48,14 +48,34 @@ type Stream struct {
 func newStream(ctx context.Context, f *Function, method string, window int) *Stream {
 	return &Stream{
 		Method: method, ctx: ctx, function: f,
-		in: make(chan *In, window), out: make(chan []byte, 16),
+		in: make(chan []byte, window), out: make(chan []byte, 16),
 		half: make(chan struct{}), over: make(chan struct{}),
 	}
 }
 
-// Next returns the next message from the proxy. It returns [io.EOF] when the
-// proxy sends no more, and the context's error when it has given the stream up.
-func (s *Stream) Next() (*In, error) {
+// Next returns the next message from the proxy, to an event sourced entity. It
+// returns [io.EOF] when the proxy sends no more, and the context's error when it
+// has given the stream up.
+func (s *Stream) Next() (*In, error) { return next(s, &In{}) }
+
+// next reads the next message into m.
+func next[M proto.Message](s *Stream, m M) (M, error) {
+	data, err := s.NextBytes()
+	if err != nil {
+		return m, err
+	}
+	return m, decode(data, m)
+}
+
+func decode(data []byte, m proto.Message) error {
+	if err := proto.Unmarshal(data, m); err != nil {
+		return fmt.Errorf("decode a message of the proxy: %w", err)
+	}
+	return nil
+}
+
+// NextBytes returns the next message as it was sent.
+func (s *Stream) NextBytes() ([]byte, error) {
 	select {
 	case m := <-s.in:
 		return m, nil
@@ -79,7 +99,9 @@ func (s *Stream) Next() (*In, error) {
 }
 
 // Send sends m to the proxy.
-func (s *Stream) Send(m *Out) error {
+func (s *Stream) Send(m *Out) error { return s.send(m) }
+
+func (s *Stream) send(m proto.Message) error {
 	data, err := proto.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
@@ -129,19 +151,19 @@ func (p *proxySide) Send(m live.Marshaler) error {
 	if len(data) != size {
 		return fmt.Errorf("message of %d bytes says that it has %d", len(data), size)
 	}
-	in := &In{}
-	if err := proto.Unmarshal(data, in); err != nil {
-		return fmt.Errorf("decode a message of the proxy: %w", err)
-	}
 	if p.ended() {
 		return io.EOF
 	}
 	if p.React != nil {
+		in := &In{}
+		if err := decode(data, in); err != nil {
+			return err
+		}
 		p.React(in)
 		return nil
 	}
 	select {
-	case p.in <- in:
+	case p.in <- data:
 		return nil
 	case <-p.over:
 	case <-p.ctx.Done():

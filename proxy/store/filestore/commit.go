@@ -69,7 +69,7 @@ func (s *Store) append(at entity.Position, writes []entity.Write) (*pebble.Batch
 	s.applied++
 	lane.commit = s.applied
 	for _, j := range st.touched {
-		j.last, j.commit = j.staged, s.applied
+		j.keep(s.applied)
 	}
 	return st.batch, s.applied, nil
 }
@@ -137,23 +137,79 @@ func (st *stage) undo() {
 // add adds one write.
 func (st *stage) add(w *entity.Write) {
 	number := st.number(w.Key.Entity)
-	j := st.journal(w.Key, number)
 	if st.err != nil {
 		return
 	}
+	j := st.journal(w.Key)
 	st.touched = append(st.touched, j)
-	for i := range w.Events {
-		e := &w.Events[i]
-		if e.Seq != j.staged+1 {
-			st.err = fmt.Errorf("event %d of %v doesn't follow event %d: %w", e.Seq, w.Key, j.staged, entity.ErrRefused)
-			return
-		}
-		j.staged++
-		st.addEvent(number, w.Key.ID, e)
+	if len(w.Events) > 0 {
+		st.addEvents(number, w, &j.events)
 	}
 	if w.Snapshot != nil {
 		st.addSnapshot(number, w.Key.ID, w.Snapshot)
 	}
+	if w.Value != nil {
+		st.addValue(number, w, &j.value)
+	}
+}
+
+// addEvents adds the events of w, if they follow those of the journal.
+func (st *stage) addEvents(number uint16, w *entity.Write, c *chain) {
+	if c.staged == unknown {
+		last, err := st.seekLast(number, w.Key.ID)
+		st.fail(err)
+		c.found(last, err)
+	}
+	for i := range w.Events {
+		e := &w.Events[i]
+		if st.err == nil && e.Seq != c.staged+1 {
+			st.err = fmt.Errorf("event %d of %v doesn't follow event %d: %w", e.Seq, w.Key, c.staged, entity.ErrRefused)
+		}
+		if st.err != nil {
+			return
+		}
+		c.staged++
+		st.addEvent(number, w.Key.ID, e)
+	}
+}
+
+// addValue adds the value of w, if it is the next version.
+func (st *stage) addValue(number uint16, w *entity.Write, c *chain) {
+	v := w.Value
+	st.key = append(appendInstance(st.key[:0], number, w.Key.ID), kindValue)
+	if c.staged == unknown {
+		version, err := st.version(st.key)
+		st.fail(err)
+		c.found(version, err)
+	}
+	if st.err == nil && v.Version != c.staged+1 {
+		st.err = fmt.Errorf("version %d of %v doesn't follow version %d: %w", v.Version, w.Key, c.staged, entity.ErrRefused)
+	}
+	if st.err != nil {
+		return
+	}
+	c.staged++
+	op := st.batch.SetDeferred(len(st.key), valueLen(v))
+	copy(op.Key, st.key)
+	appendValue(op.Value[:0], v)
+	st.fail(op.Finish())
+}
+
+// version returns the version of the value that is stored under key, 0 if there
+// is none.
+func (st *stage) version(key []byte) (entity.Seq, error) {
+	row, closer, err := st.s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	version, n := binary.Uvarint(row)
+	if n <= 0 {
+		err = errRow
+	}
+	return entity.Seq(version), errors.Join(err, closer.Close())
 }
 
 // addEvent writes the row into the memory of the batch, without a detour. A
@@ -194,20 +250,15 @@ func (st *stage) number(name string) uint16 {
 	return n
 }
 
-// journal returns what is known of key after the writes that were added, and
-// looks into the files if that is nothing.
-func (st *stage) journal(key entity.Key, number uint16) *journal {
+// journal returns what is known of key after the writes that were added.
+func (st *stage) journal(key entity.Key) *journal {
 	s := st.s
 	j := s.journals.get(key)
-	if j == nil && st.err == nil {
-		j = &journal{}
-		if j.last, st.err = st.seekLast(number, key.ID); st.err == nil {
-			s.journals.put(key, j)
-		}
+	if j == nil {
+		j = &journal{events: chain{last: unknown}, value: chain{last: unknown}}
+		s.journals.put(key, j)
 	}
-	if j != nil && j.attempt != s.attempts {
-		j.attempt, j.staged = s.attempts, j.last
-	}
+	j.begin(s.attempts)
 	return j
 }
 

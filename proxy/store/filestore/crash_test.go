@@ -20,12 +20,13 @@ import (
 	"github.com/kairn-dev/kairn/proxy/entity"
 )
 
-// lanes is how many lanes the tests of crashes write on, each to two
+// lanes is how many lanes the tests of crashes write on, each to three
 // instances of its own.
 const lanes = 3
 
 func single(lane int) entity.Key { return entity.Key{Entity: "single", ID: fmt.Sprint(lane)} }
 func double(lane int) entity.Key { return entity.Key{Entity: "double", ID: fmt.Sprint(lane)} }
+func simple(lane int) entity.Key { return entity.Key{Entity: "simple", ID: fmt.Sprint(lane)} }
 
 // value returns the value of the event at seq: mostly small, sometimes so
 // large that memtables fill up and get written to tables.
@@ -41,11 +42,21 @@ func event(seq entity.Seq) entity.Event {
 	return entity.Event{Seq: seq, Payload: entity.Payload{TypeURL: usualTypes + "test.E", Value: value(seq)}}
 }
 
+// version returns the value that has that version: of each seven, one says that
+// it was deleted.
+func version(n entity.Seq) entity.Value {
+	if n%7 == 0 {
+		return entity.Value{Version: n}
+	}
+	return entity.Value{Version: n, Exists: true, Payload: event(n).Payload}
+}
+
 // writesOf returns what commit n of a lane writes, counted from 0 over all
-// members: an event to one instance, and two and a snapshot to another.
+// members: an event to one instance, two and a snapshot to another, and a value
+// to a third.
 func writesOf(lane int, n int64) []entity.Write {
 	seq := entity.Seq(n)
-	last := event(2*seq + 2)
+	last, value := event(2*seq+2), version(seq+1)
 	return []entity.Write{
 		{Key: single(lane), Events: []entity.Event{event(seq + 1)}},
 		{
@@ -53,6 +64,7 @@ func writesOf(lane int, n int64) []entity.Write {
 			Events:   []entity.Event{event(2*seq + 1), last},
 			Snapshot: &entity.Snapshot{Seq: last.Seq, Payload: last.Payload},
 		},
+		{Key: simple(lane), Value: &value},
 	}
 }
 
@@ -73,6 +85,13 @@ func committed(ctx context.Context, s *Store, lane int) (int64, error) {
 	}
 	if b != 2*a || snap.Seq != entity.Seq(b) || snap.Seq > 0 && !bytes.Equal(snap.Value, value(snap.Seq)) {
 		return 0, fmt.Errorf("lane %d: parts of a commit: %d events, %d events, snapshot at %d", lane, a, b, snap.Seq)
+	}
+	v, err := s.Value(ctx, simple(lane))
+	if err != nil {
+		return 0, err
+	}
+	if want := version(entity.Seq(a)); v.Version != want.Version || v.Exists != want.Exists || !bytes.Equal(v.Value, want.Value) {
+		return 0, fmt.Errorf("lane %d: parts of a commit: %d events, version %d of the value", lane, a, v.Version)
 	}
 	return a, nil
 }

@@ -47,13 +47,14 @@
 //	00 'e' name                     the number of an entity, as a uvarint
 //	01 entity id 00 01              the snapshot of an instance: seq (uvarint), payload
 //	01 entity id 00 02 seq          an event of an instance: payload
+//	01 entity id 00 03              the value of an instance: version (uvarint), payload
 //
 // entity is the number in two bytes, so that long names aren't repeated in
 // every row. In id each byte 00 is followed by ff; 00 and something smaller
-// ends it and says what kind of row this is. 03 is meant for the state of
-// value entities and 04 for replies, 02 as the first byte for the outbox. seq
-// is the number of its bytes, then the bytes, the highest first. A payload is
-// the length of the type URL times two (uvarint), plus one if the usual
-// "type.googleapis.com/" was left out in front; then the type URL; then the
-// value.
+// ends it and says what kind of row this is. 04 is meant for replies, 02 as the
+// first byte for the outbox. seq is the number of its bytes, then the bytes,
+// the highest first. A payload is the length of the type URL times two
+// (uvarint), plus one if the usual "type.googleapis.com/" was left out in
+// front; then the type URL; then the value. The row of a value that was deleted
+// stays, without a payload: the next version has to follow it.
 package filestore

@@ -11,11 +11,39 @@ import (
 // A journal is what the store remembers of an instance that was written to
 // not long ago.
 type journal struct {
-	last   entity.Seq // the last event
-	commit uint64     // the last commit that wrote to it, in the order of the log
+	events chain  // the last event
+	value  chain  // the version of the value
+	commit uint64 // the last commit that wrote to it, in the order of the log
 
-	attempt uint64     // the last attempt to commit that touched it
-	staged  entity.Seq // what last becomes if that succeeds
+	attempt uint64 // the last attempt to commit that touched it
+}
+
+// A chain is a position that each write moves on by one.
+type chain struct {
+	last   entity.Seq // unknown until somebody has looked
+	staged entity.Seq // what last becomes if the attempt succeeds
+}
+
+// unknown stands for a position that nobody has looked for.
+const unknown = -1
+
+// found notes what is stored, unless that could not be found out.
+func (c *chain) found(last entity.Seq, err error) {
+	if err == nil {
+		c.last, c.staged = last, last
+	}
+}
+
+// begin notes that an attempt to commit touches j.
+func (j *journal) begin(attempt uint64) {
+	if j.attempt != attempt {
+		j.attempt, j.events.staged, j.value.staged = attempt, j.events.last, j.value.last
+	}
+}
+
+// keep notes that the attempt has succeeded, as commit.
+func (j *journal) keep(commit uint64) {
+	j.events.last, j.value.last, j.commit = j.events.staged, j.value.staged, commit
 }
 
 // journals are the instances that were written to not long ago. They come in

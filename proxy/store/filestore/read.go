@@ -25,24 +25,41 @@ const (
 
 // Snapshot returns the snapshot of key, the zero one if there is none.
 func (s *Store) Snapshot(ctx context.Context, key entity.Key) (snap entity.Snapshot, err error) {
-	defer func() {
-		if err != nil {
-			snap, err = entity.Snapshot{}, fmt.Errorf("snapshot of %v: %w", key, err)
-		}
-	}()
-	it, _, err := s.read(ctx, key, kindSnapshot)
+	row, err := s.row(ctx, key, kindSnapshot)
+	if err == nil && row != nil {
+		snap, err = readSnapshot(row)
+	}
+	if err != nil {
+		return entity.Snapshot{}, fmt.Errorf("snapshot of %v: %w", key, err)
+	}
+	return snap, nil
+}
+
+// Value returns the value of key, the zero one if none was ever written.
+func (s *Store) Value(ctx context.Context, key entity.Key) (v entity.Value, err error) {
+	row, err := s.row(ctx, key, kindValue)
+	if err == nil && row != nil {
+		v, err = readValue(row)
+	}
+	if err != nil {
+		return entity.Value{}, fmt.Errorf("value of %v: %w", key, err)
+	}
+	return v, nil
+}
+
+// row returns what is in the only row of a kind that an instance has, nil if
+// there is none.
+func (s *Store) row(ctx context.Context, key entity.Key, kind byte) (row []byte, err error) {
+	it, _, err := s.read(ctx, key, kind)
 	if err != nil || it == nil {
-		return entity.Snapshot{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close(it)) }()
 	if !it.First() {
-		return entity.Snapshot{}, it.Error()
+		return nil, it.Error()
 	}
 	value, err := it.ValueAndErr()
-	if err != nil {
-		return entity.Snapshot{}, err
-	}
-	return readSnapshot(bytes.Clone(value))
+	return bytes.Clone(value), err
 }
 
 // Events returns the events of key after the one at after. It ends where the

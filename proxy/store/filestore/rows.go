@@ -22,6 +22,7 @@ const (
 const (
 	kindSnapshot = 0x01
 	kindEvent    = 0x02
+	kindValue    = 0x03
 	escaped      = 0xff
 )
 
@@ -138,6 +139,38 @@ func readSnapshot(b []byte) (entity.Snapshot, error) {
 	}
 	p, err := readPayload(b[w:], newTypeURLs())
 	return entity.Snapshot{Seq: entity.Seq(seq), Payload: p}, err
+}
+
+func appendValue(b []byte, v *entity.Value) []byte {
+	b = binary.AppendUvarint(b, uint64(v.Version))
+	if v.Exists {
+		b = appendPayload(b, v.Payload)
+	}
+	return b
+}
+
+// readValue reads all of b as what appendValue has appended.
+func readValue(b []byte) (entity.Value, error) {
+	version, w := binary.Uvarint(b)
+	if w <= 0 {
+		return entity.Value{}, errRow
+	}
+	v := entity.Value{Version: entity.Seq(version), Exists: len(b) > w}
+	if !v.Exists {
+		return v, nil
+	}
+	var err error
+	v.Payload, err = readPayload(b[w:], newTypeURLs())
+	return v, err
+}
+
+// valueLen returns how many bytes appendValue appends.
+func valueLen(v *entity.Value) int {
+	n := uvarintLen(uint64(v.Version))
+	if v.Exists {
+		n += payloadLen(v.Payload)
+	}
+	return n
 }
 
 // payloadLen returns how many bytes appendPayload appends.

@@ -129,7 +129,8 @@ func wantFails(t *testing.T, s *Store, m entity.Member, target error) {
 	_, _, positionErr := s.Position(t.Context(), m, 0)
 	_, snapshotErr := s.Snapshot(t.Context(), single(0))
 	_, eventsErr := count(t.Context(), s, single(0))
-	for i, err := range []error{joinErr, commitErr, positionErr, snapshotErr, eventsErr} {
+	_, valueErr := s.Value(t.Context(), simple(0))
+	for i, err := range []error{joinErr, commitErr, positionErr, snapshotErr, eventsErr, valueErr} {
 		if !errors.Is(err, target) || errors.Is(err, entity.ErrLaneMoved) || errors.Is(err, entity.ErrRefused) {
 			t.Errorf("call %d: %v, want %v", i, err, target)
 		}
@@ -199,8 +200,9 @@ func TestReadsWaitForTheSync(t *testing.T) {
 	cancel() // so that whoever would wait says so
 	_, snapshotErr := s.Snapshot(ctx, double(0))
 	_, countErr := count(ctx, s, single(0))
+	_, valueErr := s.Value(ctx, simple(0))
 	_, _, positionErr := s.Position(ctx, m, 0)
-	for i, err := range []error{snapshotErr, countErr, positionErr} {
+	for i, err := range []error{snapshotErr, countErr, valueErr, positionErr} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("read %d did not wait: %v", i, err)
 		}
@@ -289,6 +291,7 @@ func TestRowsOrderAsTheirKeysDo(t *testing.T) {
 			for _, seq := range []entity.Seq{0, 1, 255, 256, 1 << 40, 1<<63 - 1} {
 				all = append(all, string(appendSeq(append(appendInstance(nil, 7, id), kindEvent), seq)))
 			}
+			all = append(all, string(append(appendInstance(nil, 7, id), kindValue)))
 			return append([]string{string(append(appendInstance(nil, 7, id), kindSnapshot))}, all...)
 		}
 		ra, rb := rows(a), rows(b)
@@ -296,7 +299,7 @@ func TestRowsOrderAsTheirKeysDo(t *testing.T) {
 			rt.Errorf("rows of %q are not in order: %q", a, ra)
 		}
 		// All rows of one are on the same side of all rows of the other.
-		if want := strings.Compare(a, b); want != 0 && (strings.Compare(ra[0], rb[6]) != want || strings.Compare(ra[6], rb[0]) != want) {
+		if want := strings.Compare(a, b); want != 0 && (strings.Compare(ra[0], rb[7]) != want || strings.Compare(ra[7], rb[0]) != want) {
 			rt.Errorf("rows of %q and %q are not neighbours", a, b)
 		}
 		if a == b != slices.Equal(ra, rb) {
@@ -309,6 +312,8 @@ func FuzzReadRows(f *testing.F) {
 	p := entity.Payload{TypeURL: usualTypes + "shop.Added", Value: []byte("value")}
 	f.Add(appendPayload(nil, p))
 	f.Add(appendSnapshot(nil, &entity.Snapshot{Seq: 1 << 40, Payload: p}))
+	f.Add(appendValue(nil, &entity.Value{Version: 300, Exists: true, Payload: p}))
+	f.Add(appendValue(nil, &entity.Value{Version: 300}))
 	f.Add(appendSeq(nil, 77))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := readPayload(b, newTypeURLs()); err == nil {
@@ -323,5 +328,12 @@ func FuzzReadRows(f *testing.F) {
 			}
 		}
 		_, _ = readSnapshot(b)
+		if v, err := readValue(b); err == nil && v.Version >= 0 {
+			again, err := readValue(appendValue(nil, &v))
+			if err != nil || again.Version != v.Version || again.Exists != v.Exists || again.TypeURL != v.TypeURL ||
+				string(again.Value) != string(v.Value) || valueLen(&v) != len(appendValue(nil, &v)) {
+				t.Errorf("%v came back as %v, %v", v, again, err)
+			}
+		}
 	})
 }

@@ -39,9 +39,11 @@ type Store struct {
 type instance struct {
 	events   []entity.Event
 	snapshot entity.Snapshot
+	value    entity.Value
 
 	attempt uint64     // the last commit that touched the instance
 	staged  entity.Seq // where the journal ends after the writes of it seen so far
+	version entity.Seq // of the value after these
 }
 
 // New returns an empty store without members.
@@ -116,6 +118,12 @@ func (s *Store) stage(writes []entity.Write) (size int, err error) {
 			in.staged++
 			size += len(w.Events[j].Value)
 		}
+		if v := w.Value; v != nil {
+			if v.Version != in.version+1 {
+				return 0, fmt.Errorf("version %d of %v doesn't follow version %d: %w", v.Version, w.Key, in.version, entity.ErrRefused)
+			}
+			in.version++
+		}
 		s.touched = append(s.touched, in)
 	}
 	return size, nil
@@ -130,7 +138,7 @@ func (s *Store) touch(key entity.Key) *instance {
 		s.instances[entity.Key{Entity: strings.Clone(key.Entity), ID: strings.Clone(key.ID)}] = in
 	}
 	if in.attempt != s.attempts {
-		in.attempt, in.staged = s.attempts, entity.Seq(len(in.events))
+		in.attempt, in.staged, in.version = s.attempts, entity.Seq(len(in.events)), in.value.Version
 	}
 	return in
 }
@@ -152,7 +160,19 @@ func (s *Store) apply(writes []entity.Write, size int) {
 			in.snapshot.TypeURL = s.typeURL(w.Snapshot.TypeURL)
 			in.snapshot.Value = slices.Clone(w.Snapshot.Value)
 		}
+		if w.Value != nil {
+			in.value = s.keep(w.Value)
+		}
 	}
+}
+
+// keep returns what is kept of v.
+func (s *Store) keep(v *entity.Value) entity.Value {
+	kept := entity.Value{Version: v.Version, Exists: v.Exists}
+	if v.Exists {
+		kept.TypeURL, kept.Value = s.typeURL(v.TypeURL), slices.Clone(v.Value)
+	}
+	return kept
 }
 
 // typeURL returns the one copy of t that is kept.
@@ -173,6 +193,16 @@ func (s *Store) Snapshot(_ context.Context, key entity.Key) (entity.Snapshot, er
 		return in.snapshot, nil
 	}
 	return entity.Snapshot{}, nil
+}
+
+// Value returns the value of key, the zero one if none was ever written.
+func (s *Store) Value(_ context.Context, key entity.Key) (entity.Value, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if in := s.instances[key]; in != nil {
+		return in.value, nil
+	}
+	return entity.Value{}, nil
 }
 
 // Events returns the events of key after the one at after, as they are when

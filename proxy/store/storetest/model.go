@@ -19,6 +19,7 @@ type model struct {
 	n         [2]int64 // where the lanes are
 	events    map[entity.Key][]entity.Event
 	snapshots map[entity.Key]entity.Snapshot
+	values    map[entity.Key]entity.Value
 }
 
 // commit returns the error that a store has to answer with.
@@ -26,7 +27,7 @@ func (m *model) commit(at entity.Position, writes []entity.Write) error {
 	if m.n[at.Lane] != at.N {
 		return entity.ErrLaneMoved
 	}
-	events, snapshots := maps.Clone(m.events), maps.Clone(m.snapshots)
+	events, snapshots, values := maps.Clone(m.events), maps.Clone(m.snapshots), maps.Clone(m.values)
 	for _, w := range writes {
 		for _, e := range w.Events {
 			if e.Seq != entity.Seq(len(events[w.Key])+1) {
@@ -37,9 +38,15 @@ func (m *model) commit(at entity.Position, writes []entity.Write) error {
 		if w.Snapshot != nil {
 			snapshots[w.Key] = *w.Snapshot
 		}
+		if w.Value != nil {
+			if w.Value.Version != values[w.Key].Version+1 {
+				return entity.ErrRefused
+			}
+			values[w.Key] = *w.Value
+		}
 	}
 	m.n[at.Lane]++
-	m.events, m.snapshots = events, snapshots
+	m.events, m.snapshots, m.values = events, snapshots, values
 	return nil
 }
 
@@ -49,7 +56,11 @@ func testModel(t *testing.T, s Store) {
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
-		m := &model{events: map[entity.Key][]entity.Event{}, snapshots: map[entity.Key]entity.Snapshot{}}
+		m := &model{
+			events:    map[entity.Key][]entity.Event{},
+			snapshots: map[entity.Key]entity.Snapshot{},
+			values:    map[entity.Key]entity.Value{},
+		}
 		member := join(t, s, len(m.n))
 		keys := []entity.Key{}
 		for _, id := range []string{"", "a", "a\x00", "ab"} {
@@ -78,9 +89,9 @@ func drawPosition(rt *rapid.T, m *model, member entity.Member) entity.Position {
 
 // drawWrites returns some writes, most of which follow what is stored.
 func drawWrites(rt *rapid.T, m *model, keys []entity.Key) []entity.Write {
-	next := map[entity.Key]entity.Seq{}
+	next, version := map[entity.Key]entity.Seq{}, map[entity.Key]entity.Seq{}
 	for _, key := range keys {
-		next[key] = entity.Seq(len(m.events[key]) + 1)
+		next[key], version[key] = entity.Seq(len(m.events[key])+1), m.values[key].Version+1
 	}
 	writes := make([]entity.Write, rapid.IntRange(0, 5).Draw(rt, "writes"))
 	for i := range writes {
@@ -94,8 +105,20 @@ func drawWrites(rt *rapid.T, m *model, keys []entity.Key) []entity.Write {
 		if rapid.IntRange(0, 3).Draw(rt, "snapshot") == 0 {
 			w.Snapshot = &entity.Snapshot{Seq: next[w.Key] - 1, Payload: drawPayload(rt)}
 		}
+		if rapid.IntRange(0, 2).Draw(rt, "value") == 0 {
+			off := rapid.SampledFrom([]entity.Seq{0, 0, 0, 0, 0, 0, 0, 0, -1, 1}).Draw(rt, "off")
+			w.Value = drawValue(rt, version[w.Key]+off)
+			version[w.Key]++
+		}
 	}
 	return writes
+}
+
+func drawValue(rt *rapid.T, version entity.Seq) *entity.Value {
+	if rapid.IntRange(0, 3).Draw(rt, "delete") == 0 {
+		return &entity.Value{Version: version}
+	}
+	return &entity.Value{Version: version, Exists: true, Payload: drawPayload(rt)}
 }
 
 func drawPayload(rt *rapid.T) entity.Payload {
@@ -116,6 +139,9 @@ func (m *model) compare(rt *rapid.T, s Store, member entity.Member, keys []entit
 	for _, key := range keys {
 		if got, err := s.Snapshot(rt.Context(), key); err != nil || got.Seq != m.snapshots[key].Seq || !same(got.Payload, m.snapshots[key].Payload) {
 			rt.Fatalf("snapshot of %v = %v, %v; want %v", key, got, err, m.snapshots[key])
+		}
+		if got, err := s.Value(rt.Context(), key); err != nil || !sameValue(got, m.values[key]) {
+			rt.Fatalf("value of %v = %v, %v; want %v", key, got, err, m.values[key])
 		}
 		after := rapid.IntRange(0, len(m.events[key])).Draw(rt, "after")
 		got, err := events(rt.Context(), s, key, entity.Seq(after))

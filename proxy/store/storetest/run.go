@@ -43,6 +43,13 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"KeepsLargeValues", testLarge},
 		{"TakesManyLanesAtOnce", testConcurrentLanes},
 		{"ShowsWholeCommitsOnly", testWholeCommits},
+		{"GivesBackTheLastValue", testValue},
+		{"RefusesVersionsThatDoNotFollow", testVersions},
+		{"CommitsValuesAllOrNothing", testValueAllOrNothing},
+		{"KeepsValuesOfKeysApart", testValueKeys},
+		{"KeepsNothingOfValues", testValueKeepsNothing},
+		{"KeepsLargeValuesOfEntities", testLargeValues},
+		{"ShowsValuesInOrder", testWholeValues},
 		{"DoesAsTheModelDoes", testModel},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, open(t)) })

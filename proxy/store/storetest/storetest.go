@@ -41,6 +41,10 @@ type Journal interface {
 	// without gaps, in bounded memory. The bytes of an event are good until
 	// the next one is asked for. The first error ends it, with a zero Event.
 	Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error]
+
+	// Value returns the value of key, the zero one if none was ever written;
+	// if it was deleted, then only its version.
+	Value(ctx context.Context, key entity.Key) (entity.Value, error)
 }
 
 // evict takes the right to write from m.
@@ -137,6 +141,16 @@ func snapshotted(w entity.Write, seq entity.Seq) entity.Write {
 	return w
 }
 
+// valued returns a write of a version of the value of key.
+func valued(key entity.Key, version entity.Seq) entity.Write {
+	return entity.Write{Key: key, Value: &entity.Value{Version: version, Exists: true, Payload: payload(key, version)}}
+}
+
+// deleted returns a write that deletes the value of key and makes a version.
+func deleted(key entity.Key, version entity.Seq) entity.Write {
+	return entity.Write{Key: key, Value: &entity.Value{Version: version}}
+}
+
 func same(a, b entity.Payload) bool {
 	return a.TypeURL == b.TypeURL && bytes.Equal(a.Value, b.Value)
 }
@@ -184,6 +198,26 @@ func wantSnapshot(t *testing.T, s Journal, key entity.Key, seq entity.Seq) {
 	if got.Seq != want.Seq || !same(got.Payload, want.Payload) {
 		t.Fatalf("snapshot of %v = %v, want %v", key, got, want)
 	}
+}
+
+// wantValue wants the value that w has written; the zero one if w writes none.
+func wantValue(t *testing.T, s Journal, w entity.Write) {
+	t.Helper()
+	got, err := s.Value(t.Context(), w.Key)
+	if err != nil {
+		t.Fatalf("value of %v: %v", w.Key, err)
+	}
+	var want entity.Value
+	if w.Value != nil {
+		want = *w.Value
+	}
+	if !sameValue(got, want) {
+		t.Fatalf("value of %v = %v, want %v", w.Key, got, want)
+	}
+}
+
+func sameValue(a, b entity.Value) bool {
+	return a.Version == b.Version && a.Exists == b.Exists && same(a.Payload, b.Payload)
 }
 
 func wantIs(t *testing.T, err, target error) {

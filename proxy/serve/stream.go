@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/route"
+)
+
+// stream serves a call of any shape that a Streamer carries out.
+func (s *GRPC) stream(ctx context.Context, m *route.Method, stream grpc.ServerStream) error {
+	c := &client{grpc: s, stream: stream, method: m}
+	if m.ClientStreams || m.ServerStreams {
+		var end func()
+		ctx, end = s.streams.begin(ctx)
+		defer end()
+	}
+	call, err := callOf(ctx, m)
+	if err != nil {
+		return toStatus(err)
+	}
+	if !m.ClientStreams {
+		if call.Payload, err = receiveOne(stream, m, &c.in); err != nil {
+			return err
+		}
+	}
+	err = s.streamer.Stream(ctx, call, c)
+	if err == nil {
+		return nil
+	}
+	if st, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err); ok {
+		return st // what grpc-go has found wrong with the client
+	}
+	return s.failed(stream, m, err)
+}
+
+// A client is the client's side of a streamed call.
+type client struct {
+	grpc    *GRPC
+	stream  grpc.ServerStream
+	method  *route.Method
+	started bool // whether a message was sent
+	in, out raw  // used again and again
+}
+
+var _ entity.Exchange = (*client)(nil)
+
+// Recv returns the next message. Its error is io.EOF or a status.
+func (c *client) Recv() ([]byte, error) {
+	if err := c.stream.RecvMsg(&c.in); err != nil {
+		return nil, err
+	}
+	return c.in.bytes, nil
+}
+
+func (c *client) Send(payload []byte, md entity.Metadata) error {
+	if !c.started {
+		c.started = true
+		if err := c.grpc.setHeader(c.stream, c.method, md); err != nil {
+			return err
+		}
+	}
+	c.out.bytes = payload
+	return c.stream.SendMsg(&c.out)
+}
+
+// errCutOff is why a streamed call ends when the proxy can't wait for it.
+var errCutOff = fmt.Errorf("%w: the proxy is stopping", entity.ErrUnknownOutcome)
+
+// streams are the streamed calls that run, so that they can be ended.
+type streams struct {
+	mu   sync.Mutex
+	over bool
+	open map[*context.CancelCauseFunc]bool
+}
+
+// begin returns the context of a call that begins, and what ends it.
+func (s *streams) begin(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		cancel(errCutOff)
+	}
+	if s.open == nil {
+		s.open = map[*context.CancelCauseFunc]bool{}
+	}
+	key := &cancel
+	s.open[key] = true
+	return ctx, func() {
+		s.mu.Lock()
+		delete(s.open, key)
+		s.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// cut ends all calls, and those that are still to begin. It returns whether
+// there were any.
+func (s *streams) cut() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for cancel := range s.open {
+		(*cancel)(errCutOff)
+	}
+	return len(s.open) > 0
+}
