@@ -34,24 +34,29 @@ const root = ".."
 var mayImport = map[string][]string{
 	"proto/...": {"proto/..."},
 
-	"proxy":                 {"proxy/...", "proto/..."},
-	"proxy/crdt":            {"proxy/entity", "proxy/wire", "proto/..."},
-	"proxy/discovery":       {"proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
-	"proxy/eventsourced":    {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
-	"proxy/instance":        {"proxy/entity"},
-	"proxy/lane":            {"proxy/entity", "proxy/stats"},
-	"proxy/live/livetest":   {"proxy/entity", "proxy/live", "proto/..."},
-	"proxy/live":            {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/stats", "proxy/wire"},
-	"proxy/route":           {"proxy/entity", "proto/..."},
-	"proxy/router":          {"proxy/entity", "proxy/instance", "proxy/route", "proxy/stats"},
-	"proxy/serve/...":       {"proxy/entity", "proxy/route", "proxy/serve/...", "proxy/stats"},
-	"proxy/store/*":         {"proxy/entity", "proxy/stats"},
-	"proxy/store/storetest": {"proxy/entity", "proxy/lane", "proxy/live"},                                                   // whose interfaces it tests
-	"proxy/userfunc":        {"proxy/entity", "proxy/eventsourced", "proxy/live", "proxy/stats", "proxy/wire", "proto/..."}, // live: it is a live.Stream
-	"proxy/wire":            {"proxy/entity"},
+	"proxy":                  {"proxy/...", "proto/..."},
+	"proxy/action":           {"proxy/entity", "proxy/instance", "proxy/live", "proxy/route", "proxy/wire"}, // live: it is over a live.Stream
+	"proxy/crdt":             {"proxy/entity", "proxy/wire", "proto/..."},
+	"proxy/discovery":        {"proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
+	"proxy/eventsourced":     {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
+	"proxy/instance":         {"proxy/entity"},
+	"proxy/lane":             {"proxy/entity", "proxy/stats"},
+	"proxy/live/livetest":    {"proxy/entity", "proxy/live", "proto/..."},
+	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/stats", "proxy/valueentity", "proxy/wire"},
+	"proxy/replica":          {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/live", "proxy/replica/exchange", "proxy/route", "proxy/stats"}, // live: it is over a live.Stream
+	"proxy/replica/exchange": {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
+	"proxy/route":            {"proxy/entity", "proto/..."},
+	"proxy/router":           {"proxy/entity", "proxy/instance", "proxy/route", "proxy/stats"},
+	"proxy/serve/...":        {"proxy/entity", "proxy/route", "proxy/serve/...", "proxy/stats"},
+	"proxy/store/*":          {"proxy/entity", "proxy/stats"},
+	"proxy/store/storetest":  {"proxy/entity", "proxy/lane", "proxy/live"},                                                   // whose interfaces it tests
+	"proxy/userfunc":         {"proxy/entity", "proxy/eventsourced", "proxy/live", "proxy/stats", "proxy/wire", "proto/..."}, // live: it is a live.Stream
+	"proxy/valueentity":      {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
+	"proxy/wire":             {"proxy/entity"},
 
 	"sdk/...":                  {"sdk/...", "proto/..."},
 	"samples/account/...":      {"samples/account/...", "sdk/...", "proto/..."},
+	"samples/chat/...":         {"samples/chat/...", "sdk/...", "proto/..."},
 	"samples/greeter/...":      {"samples/greeter/...", "sdk/...", "proto/..."},
 	"samples/shoppingcart/...": {"samples/shoppingcart/...", "sdk/...", "proto/..."},
 	"tck/...":                  {"tck/...", "sdk/...", "proto/..."},
@@ -63,7 +68,7 @@ var mayImport = map[string][]string{
 // SDK; samples and the TCK are run behind a real proxy.
 var testMayImport = map[string][]string{
 	"proxy/...":   {"proxy/...", "proto/...", "sdk/...", "samples/...", "tck/..."},
-	"sdk/...":     {"sdk/...", "proto/...", "samples/account/bank", "samples/greeter/greet", "samples/shoppingcart/shop"},
+	"sdk/...":     {"sdk/...", "proto/...", "samples/account/bank", "samples/chat/chat", "samples/greeter/greet", "samples/shoppingcart/shop"},
 	"samples/...": {"proxy/...", "proto/...", "sdk/...", "hack/stage"},
 	"tck/...":     {"proxy/...", "proto/...", "sdk/...", "samples/...", "hack/stage"},
 }
@@ -71,7 +76,7 @@ var testMayImport = map[string][]string{
 // pure names the packages that decide and touch nothing: no input or output, no
 // clock, no chance.
 var pure = []string{
-	"proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/route", "proxy/shard", "proxy/wire",
+	"proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/replica/exchange", "proxy/route", "proxy/shard", "proxy/valueentity", "proxy/wire",
 	"webhook/inject", "webhook/mark",
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kairn-dev/kairn/sdk"
 	"github.com/kairn-dev/kairn/tck/action"
+	"github.com/kairn-dev/kairn/tck/crdt"
 	"github.com/kairn-dev/kairn/tck/discovery"
 	"github.com/kairn-dev/kairn/tck/eventsourced"
 	"github.com/kairn-dev/kairn/tck/exchange"
@@ -36,9 +37,11 @@ func cases() []suite.Case {
 		action.Model(),
 		valueentity.Model(),
 		eventsourced.Model(),
+		crdt.Model(),
 		action.Proxy(),
 		valueentity.Proxy(),
 		eventsourced.Proxy(),
+		crdt.Proxy(),
 		eventsourced.Beyond(),
 		valueentity.Beyond(),
 	)
@@ -76,7 +79,7 @@ func check(ctx context.Context, cfg config, out, logs io.Writer) (results []repo
 	}
 	r := &suite.Run{
 		Target:   target,
-		Barriers: []suite.Barrier{eventsourced.Barrier(), valueentity.Barrier(), action.Barrier()},
+		Barriers: []suite.Barrier{eventsourced.Barrier(), valueentity.Barrier(), action.Barrier(), crdt.Barrier()},
 		Done:     printer(out),
 	}
 	results = r.Cases(ctx, run)
@@ -131,7 +134,7 @@ func (p *parts) close() error {
 func (p *parts) target(cfg config, logs io.Writer) (*suite.Target, error) {
 	address := cfg.function
 	if address == "" {
-		own, err := sdk.NewServer(p.log, ownEntities(cfg)...)
+		own, err := sdk.NewServer(p.log, model.Entities()...)
 		if err != nil {
 			return nil, err
 		}
@@ -168,15 +171,6 @@ func (p *parts) target(cfg config, logs io.Writer) (*suite.Target, error) {
 		return nil, err
 	}
 	return target, p.ready(ctx, proxy)
-}
-
-// ownEntities returns what our own function serves: all there is, unless a proxy
-// has to serve it too.
-func ownEntities(cfg config) []sdk.Entity {
-	if cfg.proxy == "" && cfg.proxyCommand == "" {
-		return model.All()
-	}
-	return model.Entities()
 }
 
 // between starts what stands between the proxy and the function, and returns

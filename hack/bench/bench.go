@@ -58,7 +58,7 @@ func (b *bench) close() {
 
 // build makes the proxy, if it is a target and not given.
 func (b *bench) build(ctx context.Context) error {
-	if b.proxy != "" || !slices.Contains(b.targets, report.Kairn) && !slices.Contains(b.targets, report.Memory) {
+	if b.proxy != "" || !slices.ContainsFunc(b.targets, func(t string) bool { return slices.Contains(kairns, t) }) {
 		return nil
 	}
 	b.proxy = filepath.Join(b.dir, "kairn-proxy")

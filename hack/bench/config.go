@@ -49,7 +49,10 @@ const (
 	start     = "start"
 )
 
-var targets = []string{report.Echo, report.Floor, report.FloorLog, report.Memory, report.Kairn}
+// kairns are the targets that are our proxy.
+var kairns = []string{report.Memory, report.Kairn, report.MemoryValues, report.Values}
+
+var targets = append([]string{report.Echo, report.Floor, report.FloorLog}, kairns...)
 
 // measurements returns the names of all there are.
 func measurements() []string {

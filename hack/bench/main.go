@@ -15,6 +15,7 @@
 //     library that the embedded store uses (package floor)
 //   - floor-log: the same on a bare file
 //   - kairn-memory, kairn: the proxy with the memory and the embedded store
+//   - kairn-memory-values, kairn-values: the same, called as a value entity
 //
 // # What makes it fair
 //

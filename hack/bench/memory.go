@@ -103,7 +103,7 @@ func (b *bench) proxyCrop(ctx context.Context, g *proc.Group, o order) (crop, er
 	}
 	call := func(prefix string, keys, times int) func() error {
 		return func() error {
-			job := load.Job{Addr: r.at.GRPC, Conns: 1, Workers: 32, Keys: keys, Prefix: prefix, Method: "Do", Each: times}
+			job := load.Job{Addr: r.at.GRPC, Conns: 1, Workers: 32, Keys: keys, Prefix: prefix, Service: serviceOf(r.name), Method: "Do", Each: times}
 			_, err := do(ctx, generator, job)
 			return b.explained(ctx, r, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -54,7 +55,7 @@ func (b *bench) startTarget(g *proc.Group, o order) (*proc.Process, error) {
 		return nil, err
 	}
 	store := "embedded"
-	if o.target == report.Memory {
+	if o.target == report.Memory || o.target == report.MemoryValues {
 		store = "memory"
 	}
 	return g.Start(proc.Spec{Name: o.target, Path: b.proxy, Env: []string{
@@ -75,6 +76,14 @@ func (b *bench) startRole(g *proc.Group, o order, role string, args ...string) (
 	}
 	args = append([]string{role, "-listen", o.listen, "-pprof=" + strconv.FormatBool(o.pprof)}, args...)
 	return g.Start(proc.Spec{Name: role, Path: b.self, Args: args, Env: []string{"GOGC=" + o.gogc}})
+}
+
+// serviceOf returns the service that a target is called with.
+func serviceOf(target string) string {
+	if target == report.Values || target == report.MemoryValues {
+		return "Values"
+	}
+	return "Bench"
 }
 
 // A running target has discovered its function.
@@ -113,7 +122,7 @@ func (b *bench) launch(ctx context.Context, g *proc.Group, o order) (*running, e
 // ready waits until the proxy has discovered the function. The others have
 // nothing to discover.
 func (r *running) ready(ctx context.Context) error {
-	if r.name != report.Kairn && r.name != report.Memory {
+	if !slices.Contains(kairns, r.name) {
 		return nil
 	}
 	for {

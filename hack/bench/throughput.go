@@ -63,7 +63,7 @@ func (b *bench) throughput(ctx context.Context, s scenario) error {
 func (b *bench) job(r *running, s scenario) load.Job {
 	return load.Job{
 		Addr: r.at.GRPC, Conns: b.conns,
-		Workers: s.workers, Keys: s.keys, Prefix: "key", Method: s.method,
+		Workers: s.workers, Keys: s.keys, Prefix: "key", Service: serviceOf(r.name), Method: s.method,
 		Lead: lead, Window: b.window,
 		Watch: []int{r.proxy.PID(), r.function.PID()},
 	}

@@ -11,9 +11,7 @@ import (
 	"github.com/kairn-dev/kairn/sdk"
 )
 
-// All returns all the entities of the model.
-func All() []sdk.Entity { return slices.Concat(Actions(), ValueEntities(), EventSourced()) }
-
-// Entities returns the entities of the model that our proxy serves so far. With
-// the others in it, it refuses the function.
-func Entities() []sdk.Entity { return EventSourced() }
+// Entities returns all the entities of the model.
+func Entities() []sdk.Entity {
+	return slices.Concat(Actions(), ValueEntities(), EventSourced(), CRDTs())
+}

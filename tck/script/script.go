@@ -38,12 +38,16 @@ type EventSourced = Streams[cloudstate.EventSourcedStreamIn, cloudstate.EventSou
 // ValueEntity are the messages of a stream of a value entity's instance.
 type ValueEntity = Streams[cloudstate.ValueEntityStreamIn, cloudstate.ValueEntityStreamOut]
 
+// CRDTs are the messages of a stream of a CRDT's instance.
+type CRDTs = Streams[cloudstate.CrdtStreamIn, cloudstate.CrdtStreamOut]
+
 // A Function is a user function. Make it with [New].
 type Function struct {
 	// EventSourced has the streams of event sourced instances, ValueEntity those of
-	// value entities; both by the instance's key.
+	// value entities and CRDT those of CRDTs; all by the instance's key.
 	EventSourced *EventSourced
 	ValueEntity  *ValueEntity
+	CRDT         *CRDTs
 
 	// Actions has the calls of actions of all shapes, by the full name of the
 	// method, such as "/greet.Greeter/Greet". Where only one side is streamed, the
@@ -60,6 +64,8 @@ func New(spec *cloudstate.EntitySpec) *Function {
 			func(in *cloudstate.EventSourcedStreamIn) string { return in.GetInit().GetEntityId() }),
 		ValueEntity: newStreams[cloudstate.ValueEntityStreamIn, cloudstate.ValueEntityStreamOut](
 			func(in *cloudstate.ValueEntityStreamIn) string { return in.GetInit().GetEntityId() }),
+		CRDT: newStreams[cloudstate.CrdtStreamIn, cloudstate.CrdtStreamOut](
+			func(in *cloudstate.CrdtStreamIn) string { return in.GetInit().GetEntityId() }),
 		Actions: newStreams[cloudstate.ActionCommand, cloudstate.ActionResponse](
 			func(in *cloudstate.ActionCommand) string { return "/" + in.GetServiceName() + "/" + in.GetName() }),
 		discovery: newDiscovery(spec),
@@ -71,6 +77,7 @@ func (f *Function) Register(to grpc.ServiceRegistrar) {
 	cloudstate.RegisterEntityDiscoveryServer(to, f.discovery)
 	cloudstate.RegisterEventSourcedServer(to, &eventSourced{streams: f.EventSourced})
 	cloudstate.RegisterValueEntityServer(to, &valueEntity{streams: f.ValueEntity})
+	cloudstate.RegisterCrdtServer(to, &crdt{streams: f.CRDT})
 	cloudstate.RegisterActionProtocolServer(to, &actions{calls: f.Actions})
 }
 
@@ -151,6 +158,15 @@ type valueEntity struct {
 
 func (v *valueEntity) Handle(stream grpc.BidiStreamingServer[cloudstate.ValueEntityStreamIn, cloudstate.ValueEntityStreamOut]) error {
 	return v.streams.handle(stream)
+}
+
+type crdt struct {
+	cloudstate.UnimplementedCrdtServer
+	streams *CRDTs
+}
+
+func (c *crdt) Handle(stream grpc.BidiStreamingServer[cloudstate.CrdtStreamIn, cloudstate.CrdtStreamOut]) error {
+	return c.streams.handle(stream)
 }
 
 // errGone is why a stream ended that the test did not end.

@@ -18,6 +18,7 @@ import (
 type Stream[In, Out any] struct {
 	t      *T
 	stream grpc.BidiStreamingClient[In, Out]
+	cancel context.CancelFunc
 }
 
 // Open opens a stream. The function open is a method of a generated client, such
@@ -31,7 +32,7 @@ func Open[In, Out any](t *T, open func(context.Context, ...grpc.CallOption) (grp
 	if err != nil {
 		t.Fatalf("the stream can't be opened: %v", err)
 	}
-	return &Stream[In, Out]{t: t, stream: stream}
+	return &Stream[In, Out]{t: t, stream: stream, cancel: cancel}
 }
 
 // OpenMethod opens a stream of any shape by the full name of its method. Where only
@@ -91,6 +92,12 @@ func (s *Stream[In, Out]) Ended() {
 	case !errors.Is(err, io.EOF):
 		s.t.Fatalf("the stream did not end well: %v", err)
 	}
+}
+
+// Cancel gives the stream up, which must not have a message that was not received.
+func (s *Stream[In, Out]) Cancel() {
+	s.cancel()
+	_ = s.Fails() // with the cancellation
 }
 
 // Fails waits until the other side has ended the stream with an error, and

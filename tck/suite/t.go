@@ -48,8 +48,11 @@ func (t *T) Waiting() (context.Context, context.CancelFunc) {
 }
 
 // Key returns the key of an instance that only this case uses.
-func (t *T) Key() string {
-	key := fmt.Sprintf("case-%s-%d-%s", t.c.Number, len(t.keys)+1, t.run)
+func (t *T) Key() string { return t.KeyOf("case") }
+
+// KeyOf returns such a key that begins with a prefix and a hyphen.
+func (t *T) KeyOf(prefix string) string {
+	key := fmt.Sprintf("%s-%s-%d-%s", prefix, t.c.Number, len(t.keys)+1, t.run)
 	t.keys = append(t.keys, key)
 	return key
 }

@@ -122,7 +122,7 @@ func (x *Reply) GetPayload() []byte {
 	return nil
 }
 
-// What Do stores.
+// What Do stores, as an event or as the state.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Payload       []byte                 `protobuf:"bytes,1,opt,name=payload,proto3" json:"payload,omitempty"`
@@ -181,6 +181,9 @@ const file_hack_bench_benchpb_bench_proto_rawDesc = "" +
 	"\apayload\x18\x01 \x01(\fR\apayload2h\n" +
 	"\x05Bench\x12.\n" +
 	"\x02Do\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply\x12/\n" +
+	"\x03Get\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply2i\n" +
+	"\x06Values\x12.\n" +
+	"\x02Do\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply\x12/\n" +
 	"\x03Get\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.ReplyB/Z-github.com/kairn-dev/kairn/hack/bench/benchpbb\x06proto3"
 
 var (
@@ -204,10 +207,14 @@ var file_hack_bench_benchpb_bench_proto_goTypes = []any{
 var file_hack_bench_benchpb_bench_proto_depIdxs = []int32{
 	0, // 0: kairn.bench.Bench.Do:input_type -> kairn.bench.Request
 	0, // 1: kairn.bench.Bench.Get:input_type -> kairn.bench.Request
-	1, // 2: kairn.bench.Bench.Do:output_type -> kairn.bench.Reply
-	1, // 3: kairn.bench.Bench.Get:output_type -> kairn.bench.Reply
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
+	0, // 2: kairn.bench.Values.Do:input_type -> kairn.bench.Request
+	0, // 3: kairn.bench.Values.Get:input_type -> kairn.bench.Request
+	1, // 4: kairn.bench.Bench.Do:output_type -> kairn.bench.Reply
+	1, // 5: kairn.bench.Bench.Get:output_type -> kairn.bench.Reply
+	1, // 6: kairn.bench.Values.Do:output_type -> kairn.bench.Reply
+	1, // 7: kairn.bench.Values.Get:output_type -> kairn.bench.Reply
+	4, // [4:8] is the sub-list for method output_type
+	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -226,7 +233,7 @@ func file_hack_bench_benchpb_bench_proto_init() {
 			NumEnums:      0,
 			NumMessages:   3,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_hack_bench_benchpb_bench_proto_goTypes,
 		DependencyIndexes: file_hack_bench_benchpb_bench_proto_depIdxs,

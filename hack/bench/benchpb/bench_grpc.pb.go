@@ -165,3 +165,151 @@ var Bench_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "hack/bench/benchpb/bench.proto",
 }
+
+const (
+	Values_Do_FullMethodName  = "/kairn.bench.Values/Do"
+	Values_Get_FullMethodName = "/kairn.bench.Values/Get"
+)
+
+// ValuesClient is the client API for Values service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// The same as a value entity.
+type ValuesClient interface {
+	// Updates the state and answers.
+	Do(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error)
+	// Answers, and stores nothing.
+	Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error)
+}
+
+type valuesClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewValuesClient(cc grpc.ClientConnInterface) ValuesClient {
+	return &valuesClient{cc}
+}
+
+func (c *valuesClient) Do(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reply)
+	err := c.cc.Invoke(ctx, Values_Do_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *valuesClient) Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reply)
+	err := c.cc.Invoke(ctx, Values_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ValuesServer is the server API for Values service.
+// All implementations must embed UnimplementedValuesServer
+// for forward compatibility.
+//
+// The same as a value entity.
+type ValuesServer interface {
+	// Updates the state and answers.
+	Do(context.Context, *Request) (*Reply, error)
+	// Answers, and stores nothing.
+	Get(context.Context, *Request) (*Reply, error)
+	mustEmbedUnimplementedValuesServer()
+}
+
+// UnimplementedValuesServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedValuesServer struct{}
+
+func (UnimplementedValuesServer) Do(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
+}
+func (UnimplementedValuesServer) Get(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedValuesServer) mustEmbedUnimplementedValuesServer() {}
+func (UnimplementedValuesServer) testEmbeddedByValue()                {}
+
+// UnsafeValuesServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ValuesServer will
+// result in compilation errors.
+type UnsafeValuesServer interface {
+	mustEmbedUnimplementedValuesServer()
+}
+
+func RegisterValuesServer(s grpc.ServiceRegistrar, srv ValuesServer) {
+	// If the following call panics, it indicates UnimplementedValuesServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Values_ServiceDesc, srv)
+}
+
+func _Values_Do_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Request)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ValuesServer).Do(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Values_Do_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ValuesServer).Do(ctx, req.(*Request))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Values_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Request)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ValuesServer).Get(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Values_Get_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ValuesServer).Get(ctx, req.(*Request))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Values_ServiceDesc is the grpc.ServiceDesc for Values service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Values_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "kairn.bench.Values",
+	HandlerType: (*ValuesServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Do",
+			Handler:    _Values_Do_Handler,
+		},
+		{
+			MethodName: "Get",
+			Handler:    _Values_Get_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "hack/bench/benchpb/bench.proto",
+}

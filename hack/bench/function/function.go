@@ -4,8 +4,8 @@
 // the generated code allows, and the same service without a proxy before it.
 //
 // Do answers each command with a reply of 100 bytes and stores one event of
-// 100 bytes; Get answers and stores nothing. There is no state to replay, so
-// events are passed over.
+// 100 bytes, or a state of 100 bytes as a value entity; Get answers and stores
+// nothing. There is no state to take in, so what is replayed is passed over.
 package function
 
 import (
@@ -50,6 +50,7 @@ func Register(s grpc.ServiceRegistrar, problem func(message string)) error {
 	}
 	cloudstate.RegisterEntityDiscoveryServer(s, &discovery{spec: spec, problem: problem})
 	cloudstate.RegisterEventSourcedServer(s, &entity{reply: reply, event: event})
+	cloudstate.RegisterValueEntityServer(s, &value{reply: reply, state: event})
 	return nil
 }
 
@@ -75,16 +76,10 @@ func spec() (*cloudstate.EntitySpec, error) {
 	}
 	return &cloudstate.EntitySpec{
 		Proto: set,
-		Entities: []*cloudstate.Entity{{
-			EntityType:    cloudstate.EventSourced_ServiceDesc.ServiceName,
-			ServiceName:   benchpb.Bench_ServiceDesc.ServiceName,
-			PersistenceId: "bench",
-			PassivationStrategy: &cloudstate.EntityPassivationStrategy{
-				Strategy: &cloudstate.EntityPassivationStrategy_Timeout{
-					Timeout: &cloudstate.TimeoutPassivationStrategy{Timeout: passivation},
-				},
-			},
-		}},
+		Entities: []*cloudstate.Entity{
+			declared(&cloudstate.EventSourced_ServiceDesc, &benchpb.Bench_ServiceDesc),
+			declared(&cloudstate.ValueEntity_ServiceDesc, &benchpb.Values_ServiceDesc),
+		},
 		ServiceInfo: &cloudstate.ServiceInfo{
 			ServiceName:          "bench",
 			SupportLibraryName:   "none",
@@ -92,6 +87,19 @@ func spec() (*cloudstate.EntitySpec, error) {
 			ProtocolMinorVersion: 2,
 		},
 	}, nil
+}
+
+func declared(protocol, service *grpc.ServiceDesc) *cloudstate.Entity {
+	return &cloudstate.Entity{
+		EntityType:    protocol.ServiceName,
+		ServiceName:   service.ServiceName,
+		PersistenceId: "bench",
+		PassivationStrategy: &cloudstate.EntityPassivationStrategy{
+			Strategy: &cloudstate.EntityPassivationStrategy_Timeout{
+				Timeout: &cloudstate.TimeoutPassivationStrategy{Timeout: passivation},
+			},
+		},
+	}
 }
 
 func withDependencies(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorSet {

@@ -33,6 +33,7 @@ type Job struct {
 	Workers int
 	Keys    int    // drawn from uniformly
 	Prefix  string // of the keys
+	Service string // "Bench" or "Values"
 	Method  string // "Do" or "Get"
 
 	// Each has each key called so often, shared by the workers. Lead, Window
@@ -95,7 +96,7 @@ type generator struct {
 }
 
 func newGenerator(job Job) (*generator, error) {
-	g := &generator{job: job, method: "/kairn.bench.Bench/" + job.Method}
+	g := &generator{job: job, method: "/kairn.bench." + job.Service + "/" + job.Method}
 	payload := make([]byte, 100)
 	for k := range job.Keys {
 		m := raw.AppendBytes(nil, 1, fmt.Sprintf("%s-%06d", job.Prefix, k))

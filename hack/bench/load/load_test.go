@@ -33,7 +33,7 @@ func serve(t *testing.T, register func(*grpc.Server)) string {
 
 func TestRunCountsWhatIsAnsweredInTheWindow(t *testing.T) {
 	addr := serve(t, func(s *grpc.Server) { benchpb.RegisterBenchServer(s, function.Direct{}) })
-	job := Job{Addr: addr, Conns: 2, Workers: 4, Keys: 3, Prefix: "k", Method: "Do", Window: 50 * time.Millisecond, Watch: []int{os.Getpid()}}
+	job := Job{Addr: addr, Conns: 2, Workers: 4, Keys: 3, Prefix: "k", Service: "Bench", Method: "Do", Window: 50 * time.Millisecond, Watch: []int{os.Getpid()}}
 	r := Run(t.Context(), job)
 	for r.Err == "" && r.Calls == 0 { // a busy machine
 		job.Window *= 2
@@ -50,7 +50,7 @@ func TestRunCountsWhatIsAnsweredInTheWindow(t *testing.T) {
 func TestRunCallsEachKey(t *testing.T) {
 	counted := &counter{calls: map[string]int{}}
 	addr := serve(t, func(s *grpc.Server) { benchpb.RegisterBenchServer(s, counted) })
-	job := Job{Addr: addr, Conns: 1, Workers: 4, Keys: 7, Prefix: "k", Method: "Get", Each: 3}
+	job := Job{Addr: addr, Conns: 1, Workers: 4, Keys: 7, Prefix: "k", Service: "Bench", Method: "Get", Each: 3}
 	if r := Run(t.Context(), job); r.Err != "" {
 		t.Fatal(r.Err)
 	}
@@ -67,8 +67,8 @@ func TestRunCallsEachKey(t *testing.T) {
 func TestRunEndsWithTheFirstError(t *testing.T) {
 	addr := serve(t, func(*grpc.Server) {})
 	for _, job := range []Job{
-		{Addr: addr, Conns: 1, Workers: 2, Keys: 1, Method: "Do", Window: time.Hour},
-		{Addr: addr, Conns: 1, Workers: 2, Keys: 1, Method: "Do", Each: 1},
+		{Addr: addr, Conns: 1, Workers: 2, Keys: 1, Service: "Bench", Method: "Do", Window: time.Hour},
+		{Addr: addr, Conns: 1, Workers: 2, Keys: 1, Service: "Bench", Method: "Do", Each: 1},
 	} {
 		if r := Run(t.Context(), job); !strings.Contains(r.Err, "unknown service") {
 			t.Errorf("Run of %+v = %+v, want an error", job, r)

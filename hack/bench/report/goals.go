@@ -41,12 +41,22 @@ func (r *Report) Judge() {
 		r.instances(),
 		r.idle(),
 		r.start(),
+		r.values("value entities' throughput to event sourced, 128 workers", Values, Kairn, 0.9),
+		r.values("the same with the memory store", MemoryValues, Memory, 0.9),
 	}
 }
 
 func (r *Report) compare(name, scenario string, field func(Sample) float64, atLeast bool, limit float64) Goal {
 	g := Goal{Name: name, Unit: "ratio", AtLeast: atLeast, Limit: limit}
-	ratio, ok := r.ratio(Kairn, Floor, scenario, field)
+	return r.judgeRatio(g, Kairn, Floor, scenario, field)
+}
+
+func (r *Report) values(name, target, base string, limit float64) Goal {
+	return r.judgeRatio(Goal{Name: name, Unit: "ratio", AtLeast: true, Limit: limit}, target, base, Workers128, ops)
+}
+
+func (r *Report) judgeRatio(g Goal, target, base, scenario string, field func(Sample) float64) Goal {
+	ratio, ok := r.ratio(target, base, scenario, field)
 	g.Low, g.High = ratio.Low, ratio.High
 	return g.judge(ratio.Value, ok)
 }

@@ -21,7 +21,11 @@ const (
 	FloorLog = "floor-log"
 	Memory   = "kairn-memory"
 	Kairn    = "kairn"
-	Bare     = "bare-streams" // of the measurement of memory only
+
+	MemoryValues = "kairn-memory-values"
+	Values       = "kairn-values"
+
+	Bare = "bare-streams" // of the measurement of memory only
 )
 
 // The scenarios that goals are about.

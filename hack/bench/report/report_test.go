@@ -57,6 +57,10 @@ func TestJudge(t *testing.T) {
 				NewSeries(Floor, s, []Sample{{Ops: 100, CPU: 10}}),
 				NewSeries(Kairn, s, []Sample{{Ops: 80, CPU: 13}}))
 		}
+		r.Series = append(r.Series,
+			NewSeries(Values, Workers128, []Sample{{Ops: 72}}),
+			NewSeries(Memory, Workers128, []Sample{{Ops: 100}}),
+			NewSeries(MemoryValues, Workers128, []Sample{{Ops: 90}}))
 		r.Instances = []Instances{
 			{Target: Bare, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{2}},
 			{Target: Kairn, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{90}},
@@ -74,13 +78,17 @@ func TestJudge(t *testing.T) {
 	}{
 		{name: "all at the limit", change: func(*Report) {}},
 		{name: "nothing measured", change: func(r *Report) { *r = Report{} }, want: map[int]Verdict{
-			0: NotMeasured, 1: NotMeasured, 2: NotMeasured, 3: NotMeasured, 4: NotMeasured, 5: NotMeasured, 6: NotMeasured, 7: NotMeasured,
+			0: NotMeasured, 1: NotMeasured, 2: NotMeasured, 3: NotMeasured, 4: NotMeasured, 5: NotMeasured, 6: NotMeasured, 7: NotMeasured, 8: NotMeasured, 9: NotMeasured,
 		}},
 		{name: "too slow and too dear", want: map[int]Verdict{0: Missed, 1: Missed}, change: func(r *Report) {
 			r.Series[1] = NewSeries(Kairn, Workers128, []Sample{{Ops: 79, CPU: 13.1}})
 		}},
 		{name: "hot key too slow", want: map[int]Verdict{4: Missed}, change: func(r *Report) {
 			r.Series[5] = NewSeries(Kairn, HotKey, []Sample{{Ops: 79}})
+		}},
+		{name: "values too slow", want: map[int]Verdict{8: Missed, 9: Missed}, change: func(r *Report) {
+			r.Series[6] = NewSeries(Values, Workers128, []Sample{{Ops: 71.9}})
+			r.Series[8] = NewSeries(MemoryValues, Workers128, []Sample{{Ops: 89.9}})
 		}},
 		{name: "instances too large", want: map[int]Verdict{5: Missed}, change: func(r *Report) { r.Instances[3].After[0] = 33.1 }},
 		{name: "idle too large", want: map[int]Verdict{6: Missed}, change: func(r *Report) { r.Idle[1].RSS[1] = 33.1 }},
