@@ -147,7 +147,7 @@ func (in *awake) plan() {
 	for _, o := range in.machine.Outputs() {
 		switch o.Do {
 		case exchange.Open:
-			ctx, end := context.WithCancel(context.Background())
+			ctx, end := context.WithCancel(context.Background()) //nolint:forbidigo // a stream outlives the call that opens it
 			act := &activation{end: end, began: time.Now()}
 			in.act = act
 			in.set.work.Go(func() { in.open(ctx, act) })

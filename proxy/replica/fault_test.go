@@ -210,7 +210,7 @@ func TestFunctionThatHangs(t *testing.T) {
 		s.command("Add")
 		s.send(reply(s.command("Add"), "2", update(count(1))))
 		d.replied("2")
-		err := c.failed(entity.ErrDeadline)
+		err := c.failure(entity.ErrDeadline)
 		if !strings.Contains(err.Error(), "1m") {
 			t.Error(err)
 		}
@@ -266,7 +266,7 @@ func TestChangesAreHeardInTheEnd(t *testing.T) {
 		r.set.Merge(key("a"), o.apply(t, count(5)))
 		for range 20 {
 			next := r.submit("a", "Add")
-			if time.Sleep(100 * time.Millisecond); len(s.in) == 0 {
+			if <-time.After(100 * time.Millisecond); len(s.in) == 0 {
 				s.send(reply(id, "", nil)) // held back for a second
 				c.replied("")
 				s.expect(delta(count(5)))

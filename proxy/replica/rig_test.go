@@ -127,7 +127,13 @@ func (c *call) replied(text string) entity.Outcome {
 	return o
 }
 
-func (c *call) failed(want error) error {
+func (c *call) failed(want error) {
+	c.t.Helper()
+	_ = c.failure(want) // it reports what is wrong
+}
+
+// failure waits until the call has failed, and returns the whole error.
+func (c *call) failure(want error) error {
 	c.t.Helper()
 	o := <-c.out
 	if !errors.Is(o.Err, want) {

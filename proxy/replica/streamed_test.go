@@ -31,7 +31,7 @@ func (r *rig) open(id string, room int) (*following, side) {
 func TestStreamedCallKeepsTheInstanceAwake(t *testing.T) {
 	bubble(t, func(r *rig) {
 		f, s := r.open("a", 10)
-		time.Sleep(10 * idle)
+		<-time.After(10 * idle)
 		s.send(message(1, text("1"), false))
 		f.next("1")
 		s.send(message(1, text("2"), true))

@@ -37,7 +37,6 @@ type theirs struct {
 	stream  bool
 	value   int64
 	queue   []Output        // on the way to it
-	begun   int             // how many of those the function may have
 	have    map[int64]*Call // commands that it has not replied to
 	open    map[int64]*Call // streamed calls
 	cancels map[int64]*Call // cancellations that it has not answered
@@ -45,11 +44,10 @@ type theirs struct {
 }
 
 type client struct {
-	puts  int
-	busy  bool
-	ends  int
-	gone  bool
-	added int64
+	puts int
+	busy bool
+	ends int
+	gone bool
 }
 
 func newWorld(t *rapid.T) *world {
