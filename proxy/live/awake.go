@@ -23,13 +23,13 @@ type awake struct {
 	key  entity.Key
 	kind
 
-	mu      sync.Mutex // protects what follows
-	machine instance.Machine
-	agendas
-	dead  bool // not in its part any more
-	act   *activation
-	used  time.Time // when something last happened
-	timer *time.Timer
+	mu       sync.Mutex // protects what follows
+	machine  instance.Machine
+	*agendas      // nil while there is nothing to be done: most instances are idle most of the time
+	dead     bool // not in its part any more
+	act      *activation
+	used     time.Time // when something last happened
+	timer    *time.Timer
 }
 
 // A kind is what all instances of an entity have in common.
@@ -115,6 +115,9 @@ const stint = 128
 // carryOut carries out what the machine asks for, or leaves it to the goroutine
 // that does so already. It is called with in.mu held and releases it.
 func (in *awake) carryOut() {
+	if in.agendas == nil {
+		in.agendas = &agendas{}
+	}
 	in.plan()
 	for _, q := range []*agenda{&in.tasks, &in.results} {
 		if !q.busy && q.len() > 0 {
@@ -123,7 +126,7 @@ func (in *awake) carryOut() {
 		}
 	}
 	if !in.tasks.busy && !in.results.busy && in.machine.Trim() {
-		in.agendas = agendas{}
+		in.agendas = nil
 	}
 	in.mu.Unlock()
 }

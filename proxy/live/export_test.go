@@ -18,6 +18,9 @@ func (s *Set) Occupy(e *route.Entity, id string) (carryOn func()) {
 	in := p.instances[entity.Key{Entity: e.Name, ID: id}]
 	p.mu.Unlock()
 	in.mu.Lock()
+	if in.agendas == nil {
+		in.agendas = &agendas{}
+	}
 	in.tasks.busy = true
 	in.mu.Unlock()
 	return func() {

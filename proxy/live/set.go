@@ -111,7 +111,7 @@ func (p *part) forget(in *awake) {
 	defer p.mu.Unlock()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.machine.Gone() && !in.dead && in.results.len() == 0 { // else this isn't the last time that it leaves
+	if in.machine.Gone() && !in.dead && (in.agendas == nil || in.results.len() == 0) { // else this isn't the last time that it leaves
 		in.dead = true
 		delete(p.instances, in.key)
 		if in.timer != nil {
