@@ -2,7 +2,10 @@
 
 package entity
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The ways in which a call can end without a reply. Wrap them with %w and say
 // what was being done; compare with [errors.Is]. Package serve turns them into
@@ -79,3 +82,32 @@ type Status struct {
 }
 
 func (s *Status) Error() string { return s.Description }
+
+// An Invalid says field by field what is wrong with a request. It is an
+// [ErrInvalid] that a program can read.
+type Invalid struct {
+	Violations []Violation
+}
+
+// A Violation is one thing that is wrong with a request.
+type Violation struct {
+	Field       string // its path in the request, "items[2].quantity"; "" for the whole
+	Rule        string // the rule that was broken, if it has a name
+	Description string
+}
+
+func (i *Invalid) Error() string {
+	var b strings.Builder
+	b.WriteString(ErrInvalid.Error())
+	for n, v := range i.Violations {
+		b.WriteString([]string{": ", "; "}[min(n, 1)])
+		if v.Field != "" {
+			b.WriteString(v.Field + ": ")
+		}
+		b.WriteString(v.Description)
+	}
+	return b.String()
+}
+
+// Unwrap returns ErrInvalid.
+func (i *Invalid) Unwrap() error { return ErrInvalid }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 )
 
 // handle serves every call that is not for a service of the proxy's own.
@@ -131,7 +132,7 @@ func (s *GRPC) setHeader(stream grpc.ServerStream, method *route.Method, md enti
 
 // failed returns the status of a call that ended with err, which isn't nil.
 func (s *GRPC) failed(stream grpc.ServerStream, method *route.Method, err error) error {
-	if _, _, known := describe(err); !known {
+	if _, _, known := outcome.Describe(err); !known {
 		s.log.Error("call failed", "method", method.Path, "err", err)
 	}
 	stream.SetTrailer(toTrailer(err))

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 )
 
 func TestCallReachesTheSubmitterAndItsAnswerTheClient(t *testing.T) {
@@ -155,7 +156,7 @@ func TestUnknownOutcomeIsMarked(t *testing.T) {
 		var trailer metadata.MD
 		_, got := do(t.Context(), c, nil, grpc.Trailer(&trailer))
 		wantStatus(t, got, codes.Unavailable, err.Error())
-		if v := trailer.Get(outcomeTrailer); (len(v) > 0) != (want != "") || len(v) > 0 && v[0] != want {
+		if v := trailer.Get(outcome.Trailer); (len(v) > 0) != (want != "") || len(v) > 0 && v[0] != want {
 			t.Errorf("%v: trailer %q", err, trailer)
 		}
 	}

@@ -48,7 +48,7 @@
 //
 // # Errors
 //
-// One table, in status.go, says which error of package entity becomes which
+// One table, in package outcome, says which error of package entity becomes which
 // status. The first row that fits counts.
 //
 //	error               code                 text
@@ -60,6 +60,7 @@
 //	ErrRefused          INTERNAL             the error
 //	ErrLoop             FAILED_PRECONDITION  the error, with the chain
 //	ErrInvalid          INVALID_ARGUMENT     the error
+//	*Invalid            INVALID_ARGUMENT     the fields that are wrong, also as a google.rpc.BadRequest
 //	ErrUnimplemented    UNIMPLEMENTED        the error
 //	ErrOverloaded       RESOURCE_EXHAUSTED   the error
 //	ErrDeadline         DEADLINE_EXCEEDED    the error

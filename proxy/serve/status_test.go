@@ -14,10 +14,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 )
 
 // wantCodes has every error of package entity by its name there.
@@ -38,6 +40,7 @@ var wantCodes = map[string]struct {
 	"ErrRefused":        {entity.ErrRefused, codes.Internal},
 	"Refusal":           {&entity.Refusal{Description: "no"}, codes.Unknown},
 	"Status":            {&entity.Status{Code: 5, Description: "gone"}, codes.NotFound},
+	"Invalid":           {&entity.Invalid{}, codes.InvalidArgument},
 	"Crash":             {&entity.Crash{Description: "oh"}, codes.Internal},
 }
 
@@ -53,14 +56,14 @@ func TestEveryErrorHasAStatus(t *testing.T) {
 	for _, name := range names {
 		want, ok := wantCodes[name]
 		if !ok {
-			t.Errorf("entity.%s: say in status.go, doc.go and here which status it is", name)
+			t.Errorf("entity.%s: say in package outcome, doc.go and here which status it is", name)
 			continue
 		}
 		if !strings.Contains(string(doc), name) {
 			t.Errorf("entity.%s isn't in the table of the package comment", name)
 		}
 		wrapped := fmt.Errorf("adding an item: %w", want.err)
-		if _, _, known := describe(wrapped); !known {
+		if _, _, known := outcome.Describe(wrapped); !known {
 			t.Errorf("entity.%s isn't known", name)
 		}
 		if got := status.Code(toStatus(wrapped)); got != want.code {
@@ -141,12 +144,35 @@ func TestStatusText(t *testing.T) {
 func TestLongDescriptionIsCutBetweenCharacters(t *testing.T) {
 	for n := range 4 {
 		long := strings.Repeat("x", n) + strings.Repeat("€", 3000)
-		got := shortened(long)
-		if len(got) > maxDescription || len(got) < maxDescription-4 || !utf8.ValidString(got) {
+		got := outcome.Shortened(long)
+		if len(got) > outcome.MaxDescription || len(got) < outcome.MaxDescription-4 || !utf8.ValidString(got) {
 			t.Errorf("%d bytes, valid %t", len(got), utf8.ValidString(got))
 		}
 	}
-	if whole := strings.Repeat("x", maxDescription); shortened(whole) != whole {
+	if whole := strings.Repeat("x", outcome.MaxDescription); outcome.Shortened(whole) != whole {
 		t.Error("a description that fits was cut")
+	}
+}
+
+func TestWhatIsWrongWithARequestIsADetail(t *testing.T) {
+	err := fmt.Errorf("checking: %w", &entity.Invalid{Violations: []entity.Violation{
+		{Field: "items[2].quantity", Rule: "int32.gt", Description: "must be greater than 0"},
+		{Description: "needs an item"},
+	}})
+	s := status.Convert(toStatus(err))
+	const text = "checking: invalid request: items[2].quantity: must be greater than 0; needs an item"
+	if s.Code() != codes.InvalidArgument || s.Message() != text {
+		t.Errorf("got %v %q", s.Code(), s.Message())
+	}
+	if len(s.Details()) != 1 {
+		t.Fatalf("got details %v", s.Details())
+	}
+	detail, ok := s.Details()[0].(*errdetails.BadRequest)
+	if !ok || len(detail.GetFieldViolations()) != 2 {
+		t.Fatalf("got %v", s.Details())
+	}
+	v := detail.GetFieldViolations()[0]
+	if v.GetField() != "items[2].quantity" || v.GetReason() != "int32.gt" || v.GetDescription() != "must be greater than 0" {
+		t.Errorf("got %v", v)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 )
 
 // talk opens a call of method of test.Actions.
@@ -154,7 +155,7 @@ func TestHowStreamedCallsEnd(t *testing.T) {
 				t.Errorf("heard %q", got)
 			}
 			wantStatus(t, s.RecvMsg(new(raw)), tt.code, tt.text)
-			if got := strings.Join(s.Trailer().Get(outcomeTrailer), " "); got != tt.outcome {
+			if got := strings.Join(s.Trailer().Get(outcome.Trailer), " "); got != tt.outcome {
 				t.Errorf("outcome %q, want %q", got, tt.outcome)
 			}
 		})
@@ -223,7 +224,7 @@ func TestStreamsAreEndedAfterTheDrainTime(t *testing.T) {
 		stop()
 		for _, s := range streams {
 			wantStatus(t, s.RecvMsg(new(raw)), codes.Unavailable, "call: outcome unknown: the proxy is stopping")
-			if got := strings.Join(s.Trailer().Get(outcomeTrailer), " "); got != "unknown" {
+			if got := strings.Join(s.Trailer().Get(outcome.Trailer), " "); got != "unknown" {
 				t.Errorf("outcome %q", got)
 			}
 		}
