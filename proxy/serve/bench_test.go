@@ -57,7 +57,7 @@ func bare(b *testing.B) *grpc.ClientConn {
 		grpc.ForceServerCodecV2(newRawCodec()),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
-			var m raw
+			var m Raw
 			if err := stream.RecvMsg(&m); err != nil {
 				return err
 			}

@@ -17,21 +17,49 @@ import (
 	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 )
 
-// handle serves every call that is not for a service of the proxy's own.
+// handle serves every call of grpc-go that is not for a service of the proxy's
+// own.
 func (s *GRPC) handle(_ any, stream grpc.ServerStream) error {
 	ctx := stream.Context()
-	m, err := s.method(ctx)
-	switch {
-	case err != nil:
-		return toStatus(err)
-	case m.ClientStreams || m.ServerStreams || m.Entity.Type == route.Action:
-		return s.stream(ctx, m, stream)
+	path, _ := grpc.Method(ctx)
+	r, ok := ctx.Value(requestKey{}).(*request)
+	if !ok {
+		return s.call(path, nil, stream)
 	}
-	return s.unary(ctx, m, stream)
+	if r.codec != "" {
+		return toStatus(fmt.Errorf("%w: payloads of type %q; only protobuf is served", entity.ErrUnimplemented, r.codec))
+	}
+	return s.call(path, r.metadata, stream)
 }
 
-// method returns the method that a call is for.
-func (s *GRPC) method(ctx context.Context) (*route.Method, error) {
+// Serve carries out a call that came by another way than Run's: of a service of
+// the user function, of health or of reflection. The stream is given [Raw]s for
+// the first, messages of protobuf for the others, and need not have SendHeader.
+// The error is a status, or the stream's own.
+func (s *GRPC) Serve(path string, md entity.Metadata, stream grpc.ServerStream) error {
+	if serve := s.own[path]; serve != nil {
+		return serve(stream)
+	}
+	return s.call(path, md, stream)
+}
+
+// call serves a call of a service of the function.
+func (s *GRPC) call(path string, md entity.Metadata, stream grpc.ServerStream) error {
+	m, err := s.Method(path)
+	if err != nil {
+		return toStatus(err)
+	}
+	ctx := stream.Context()
+	call := entity.Call{Service: m.Service, Command: m.Name, Metadata: md, Done: ctx.Done()}
+	call.Deadline, _ = ctx.Deadline()
+	if m.ClientStreams || m.ServerStreams || m.Entity.Type == route.Action {
+		return s.stream(ctx, m, call, stream)
+	}
+	return s.unary(ctx, m, call, stream)
+}
+
+// Method returns the method that a call of path is for.
+func (s *GRPC) Method(path string) (*route.Method, error) {
 	catalogue, err := s.catalogue()
 	if errors.Is(err, entity.ErrUnavailable) {
 		return nil, err
@@ -39,14 +67,13 @@ func (s *GRPC) method(ctx context.Context) (*route.Method, error) {
 	if err != nil { // the call can be sent again whatever the reason is
 		return nil, fmt.Errorf("%w: %s", entity.ErrUnavailable, err.Error())
 	}
-	path, _ := grpc.Method(ctx)
 	m := catalogue.Method(path)
 	if m != nil {
 		return m, nil
 	}
 	name := strings.TrimPrefix(path, "/")
-	slash := strings.LastIndexByte(name, '/') // grpc-go has seen to it that there is one
-	service, method := name[:slash], name[slash+1:]
+	slash := max(strings.LastIndexByte(name, '/'), 0)
+	service, method := name[:slash], strings.TrimPrefix(name[slash:], "/")
 	if catalogue.HasService(service) {
 		return nil, fmt.Errorf("%w: service %s has no method %s", entity.ErrUnimplemented, service, method)
 	}
@@ -54,48 +81,32 @@ func (s *GRPC) method(ctx context.Context) (*route.Method, error) {
 }
 
 // unary serves a call of one message with one message.
-func (s *GRPC) unary(ctx context.Context, m *route.Method, stream grpc.ServerStream) error {
+func (s *GRPC) unary(ctx context.Context, m *route.Method, call entity.Call, stream grpc.ServerStream) error {
 	e := s.exchanges.Get().(*exchange)
 	defer s.release(e)
 
-	call, err := callOf(ctx, m)
-	if err != nil {
-		return toStatus(err)
-	}
+	var err error
 	if call.Payload, err = receiveOne(stream, m, &e.message); err != nil {
 		return err
 	}
 	answer, err := e.ask(ctx, s.submitter, call)
 	if err != nil {
-		return toStatus(err)
+		return s.failed(stream, m, err)
 	}
 	return s.reply(stream, m, &e.message, answer)
 }
 
-// callOf returns the call that the headers make, without its message.
-func callOf(ctx context.Context, m *route.Method) (entity.Call, error) {
-	call := entity.Call{Service: m.Service, Command: m.Name, Done: ctx.Done()}
-	if r, ok := ctx.Value(requestKey{}).(*request); ok {
-		if r.codec != "" {
-			return call, fmt.Errorf("%w: payloads of type %q; only protobuf is served", entity.ErrUnimplemented, r.codec)
-		}
-		call.Metadata = r.metadata
-	}
-	call.Deadline, _ = ctx.Deadline()
-	return call, nil
-}
-
 // receiveOne receives the only message of a call. It uses m. Its error is a
 // status.
-func receiveOne(stream grpc.ServerStream, method *route.Method, m *raw) ([]byte, error) {
+func receiveOne(stream grpc.ServerStream, method *route.Method, m *Raw) ([]byte, error) {
 	err := stream.RecvMsg(m)
 	if errors.Is(err, io.EOF) {
 		return nil, toStatus(fmt.Errorf("%w: %s takes one message, none came", entity.ErrInvalid, method.Path))
 	}
 	if err != nil {
-		return nil, err // grpc-go has sent it already
+		return nil, err // a status already
 	}
-	payload := m.bytes
+	payload := m.Bytes
 	switch err := stream.RecvMsg(m); {
 	case errors.Is(err, io.EOF):
 		return payload, nil
@@ -107,14 +118,14 @@ func receiveOne(stream grpc.ServerStream, method *route.Method, m *raw) ([]byte,
 }
 
 // reply sends the answer and returns the status of the call. It uses m.
-func (s *GRPC) reply(stream grpc.ServerStream, method *route.Method, m *raw, a entity.Answer) error {
+func (s *GRPC) reply(stream grpc.ServerStream, method *route.Method, m *Raw, a entity.Answer) error {
 	if err := s.setHeader(stream, method, a.Metadata); err != nil {
 		return err
 	}
 	if a.Err != nil {
 		return s.failed(stream, method, a.Err)
 	}
-	m.bytes = a.Payload
+	m.Bytes = a.Payload
 	return stream.SendMsg(m)
 }
 
@@ -148,12 +159,12 @@ type exchange struct {
 	turn    atomic.Uint64
 	answer  entity.Answer // written by the one who moved turn, before ready
 	ready   chan struct{} // of capacity 1, so that nobody who answers waits
-	message raw
+	message Raw
 }
 
 func newExchange() *exchange { return &exchange{ready: make(chan struct{}, 1)} }
 
-// ask has the call carried out. The error is that of ctx.
+// ask has the call carried out. The error is the cause of ctx's end.
 func (e *exchange) ask(ctx context.Context, to Submitter, call entity.Call) (entity.Answer, error) {
 	turn := e.turn.Load()
 	to.Submit(call, func(a entity.Answer) { e.deliver(turn, a) })
@@ -163,7 +174,7 @@ func (e *exchange) ask(ctx context.Context, to Submitter, call entity.Call) (ent
 	case <-call.Done:
 	}
 	if e.turn.CompareAndSwap(turn, turn+1) {
-		return entity.Answer{}, ctx.Err() // whatever comes now is for a turn that is over
+		return entity.Answer{}, context.Cause(ctx) // whatever comes now is for a turn that is over
 	}
 	<-e.ready // the answer came at the same time, it is just being written
 	return e.answer, nil
@@ -178,6 +189,6 @@ func (e *exchange) deliver(turn uint64, a entity.Answer) {
 
 // release lets go of the messages of e and keeps it for another call.
 func (s *GRPC) release(e *exchange) {
-	e.answer, e.message = entity.Answer{}, raw{}
+	e.answer, e.message = entity.Answer{}, Raw{}
 	s.exchanges.Put(e)
 }

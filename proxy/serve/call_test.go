@@ -297,14 +297,14 @@ func TestUnaryMethodTakesOneMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range n {
-			if err := stream.SendMsg(&raw{[]byte("x")}); err != nil {
+			if err := stream.SendMsg(&Raw{[]byte("x")}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := stream.CloseSend(); err != nil {
 			t.Fatal(err)
 		}
-		wantStatus(t, stream.RecvMsg(new(raw)), codes.InvalidArgument, text)
+		wantStatus(t, stream.RecvMsg(new(Raw)), codes.InvalidArgument, text)
 	}
 }
 

@@ -11,12 +11,13 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// raw is a message that the edge neither encodes nor decodes.
-type raw struct {
-	bytes []byte
+// A Raw is a message that the edge neither encodes nor decodes. Who receives one
+// may keep its bytes.
+type Raw struct {
+	Bytes []byte
 }
 
-// A rawCodec passes the bytes of a raw through and leaves all other messages,
+// A rawCodec passes the bytes of a Raw through and leaves all other messages,
 // those of health and reflection, to protobuf.
 type rawCodec struct {
 	others encoding.CodecV2
@@ -27,8 +28,8 @@ func newRawCodec() rawCodec {
 }
 
 func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
-	if m, ok := v.(*raw); ok {
-		return mem.BufferSlice{mem.SliceBuffer(m.bytes)}, nil
+	if m, ok := v.(*Raw); ok {
+		return mem.BufferSlice{mem.SliceBuffer(m.Bytes)}, nil
 	}
 	b, err := c.others.Marshal(v)
 	if err != nil {
@@ -38,8 +39,8 @@ func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 func (c rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	if m, ok := v.(*raw); ok {
-		m.bytes = own(data)
+	if m, ok := v.(*Raw); ok {
+		m.Bytes = own(data)
 		return nil
 	}
 	if err := c.others.Unmarshal(data, v); err != nil {

@@ -76,7 +76,9 @@ type GRPC struct {
 	streamer  Streamer
 	options   Options
 	health    *health
-	exchanges sync.Pool // of *exchange
+	own       ownServices
+	stopping  chan struct{} // closed when Run begins to end
+	exchanges sync.Pool     // of *exchange
 	streams   streams
 }
 
@@ -87,15 +89,25 @@ func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Su
 	o.MaxReceive = cmp.Or(o.MaxReceive, 4<<20)
 	o.MaxCalls = cmp.Or(o.MaxCalls, 10_000)
 	o.Drain = cmp.Or(o.Drain, 10*time.Second)
-	return &GRPC{
+	s := &GRPC{
 		log:       log,
 		catalogue: catalogue,
 		submitter: to,
 		streamer:  streams,
 		options:   o,
 		health:    newHealth(),
+		own:       ownServices{},
+		stopping:  make(chan struct{}),
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
 	}
+	s.register(s.own)
+	return s
+}
+
+// register adds the services of the proxy's own.
+func (s *GRPC) register(to grpc.ServiceRegistrar) {
+	healthpb.RegisterHealthServer(to, &watched{health: s.health, stopping: s.stopping})
+	reflection.Register(to, s.schema, s.stopping)
 }
 
 // SetServing tells the clients of health whether the proxy as a whole and each
@@ -114,8 +126,7 @@ func (s *GRPC) SetServing(ok bool) {
 // finishes the calls that run and returns. It closes the listeners. It may be
 // called once.
 func (s *GRPC) Run(ctx context.Context, listeners ...net.Listener) error {
-	stopping := make(chan struct{})
-	server := s.newServer(stopping)
+	server := s.newServer()
 	ended := make(chan error, len(listeners)) // nobody waits to tell
 	for _, l := range listeners {
 		go func() { ended <- server.Serve(l) }()
@@ -128,7 +139,7 @@ func (s *GRPC) Run(ctx context.Context, listeners ...net.Listener) error {
 		errs = append(errs, err)
 	}
 	s.health.stop()
-	close(stopping)
+	close(s.stopping)
 	s.drain(server)
 	for len(errs) < len(listeners) {
 		errs = append(errs, <-ended)
@@ -161,7 +172,7 @@ func (s *GRPC) drain(server *grpc.Server) {
 	}
 }
 
-func (s *GRPC) newServer(stopping <-chan struct{}) *grpc.Server {
+func (s *GRPC) newServer() *grpc.Server {
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(newRawCodec()),
 		grpc.UnknownServiceHandler(s.handle),
@@ -184,8 +195,7 @@ func (s *GRPC) newServer(stopping <-chan struct{}) *grpc.Server {
 			PermitWithoutStream: true,
 		}),
 	)
-	healthpb.RegisterHealthServer(server, &watched{health: s.health, stopping: stopping})
-	reflection.Register(server, s.schema, stopping)
+	s.register(server)
 	return server
 }
 

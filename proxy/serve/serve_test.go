@@ -155,9 +155,9 @@ func do(ctx context.Context, c *grpc.ClientConn, payload []byte, options ...grpc
 }
 
 func invoke(ctx context.Context, c *grpc.ClientConn, path string, payload []byte, options ...grpc.CallOption) ([]byte, error) {
-	var reply raw
-	err := c.Invoke(ctx, path, &raw{payload}, &reply, append(options, grpc.ForceCodecV2(newRawCodec()))...)
-	return reply.bytes, err
+	var reply Raw
+	err := c.Invoke(ctx, path, &Raw{payload}, &reply, append(options, grpc.ForceCodecV2(newRawCodec()))...)
+	return reply.Bytes, err
 }
 
 // wantStatus checks the code and, unless it is empty, the text of err.

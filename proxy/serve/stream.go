@@ -16,17 +16,14 @@ import (
 )
 
 // stream serves a call of any shape that a Streamer carries out.
-func (s *GRPC) stream(ctx context.Context, m *route.Method, stream grpc.ServerStream) error {
+func (s *GRPC) stream(ctx context.Context, m *route.Method, call entity.Call, stream grpc.ServerStream) error {
 	c := &client{grpc: s, stream: stream, method: m}
 	if m.ClientStreams || m.ServerStreams {
 		var end func()
 		ctx, end = s.streams.begin(ctx)
 		defer end()
 	}
-	call, err := callOf(ctx, m)
-	if err != nil {
-		return toStatus(err)
-	}
+	var err error
 	if !m.ClientStreams {
 		if call.Payload, err = receiveOne(stream, m, &c.in); err != nil {
 			return err
@@ -40,7 +37,7 @@ func (s *GRPC) stream(ctx context.Context, m *route.Method, stream grpc.ServerSt
 		error
 		GRPCStatus() *status.Status
 	}](err); ok {
-		return st // what grpc-go has found wrong with the client
+		return st // what is wrong with the client
 	}
 	return s.failed(stream, m, err)
 }
@@ -51,7 +48,7 @@ type client struct {
 	stream  grpc.ServerStream
 	method  *route.Method
 	started bool // whether a message was sent
-	in, out raw  // used again and again
+	in, out Raw  // used again and again
 }
 
 var _ entity.Exchange = (*client)(nil)
@@ -61,7 +58,7 @@ func (c *client) Recv() ([]byte, error) {
 	if err := c.stream.RecvMsg(&c.in); err != nil {
 		return nil, err
 	}
-	return c.in.bytes, nil
+	return c.in.Bytes, nil
 }
 
 func (c *client) Send(payload []byte, md entity.Metadata) error {
@@ -71,12 +68,12 @@ func (c *client) Send(payload []byte, md entity.Metadata) error {
 			return err
 		}
 	}
-	c.out.bytes = payload
+	c.out.Bytes = payload
 	return c.stream.SendMsg(&c.out)
 }
 
-// errCutOff is why a streamed call ends when the proxy can't wait for it.
-var errCutOff = fmt.Errorf("%w: the proxy is stopping", entity.ErrUnknownOutcome)
+// ErrCutOff is why a call ends when the proxy stops and can't wait for it.
+var ErrCutOff = fmt.Errorf("%w: the proxy is stopping", entity.ErrUnknownOutcome)
 
 // streams are the streamed calls that run, so that they can be ended.
 type streams struct {
@@ -91,7 +88,7 @@ func (s *streams) begin(ctx context.Context) (context.Context, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
-		cancel(errCutOff)
+		cancel(ErrCutOff)
 	}
 	if s.open == nil {
 		s.open = map[*context.CancelCauseFunc]bool{}
@@ -113,7 +110,7 @@ func (s *streams) cut() bool {
 	defer s.mu.Unlock()
 	s.over = true
 	for cancel := range s.open {
-		(*cancel)(errCutOff)
+		(*cancel)(ErrCutOff)
 	}
 	return len(s.open) > 0
 }

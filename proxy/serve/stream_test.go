@@ -33,18 +33,18 @@ func talk(ctx context.Context, t *testing.T, c *grpc.ClientConn, method string) 
 
 func tell(t *testing.T, s grpc.ClientStream, text string) {
 	t.Helper()
-	if err := s.SendMsg(&raw{[]byte(text)}); err != nil {
+	if err := s.SendMsg(&Raw{[]byte(text)}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // hears returns the next message, or the error.
 func hears(s grpc.ClientStream) string {
-	var m raw
+	var m Raw
 	if err := s.RecvMsg(&m); err != nil {
 		return err.Error()
 	}
-	return string(m.bytes)
+	return string(m.Bytes)
 }
 
 // parrot says back what the client says, with the call's message first.
@@ -124,7 +124,7 @@ func TestRequestOfOneMessageIsInTheCall(t *testing.T) {
 		if err := s.CloseSend(); err != nil {
 			t.Fatal(err)
 		}
-		wantStatus(t, s.RecvMsg(new(raw)), codes.InvalidArgument, "")
+		wantStatus(t, s.RecvMsg(new(Raw)), codes.InvalidArgument, "")
 	}
 }
 
@@ -154,7 +154,7 @@ func TestHowStreamedCallsEnd(t *testing.T) {
 			if got := hears(s); got != "a" {
 				t.Errorf("heard %q", got)
 			}
-			wantStatus(t, s.RecvMsg(new(raw)), tt.code, tt.text)
+			wantStatus(t, s.RecvMsg(new(Raw)), tt.code, tt.text)
 			if got := strings.Join(s.Trailer().Get(outcome.Trailer), " "); got != tt.outcome {
 				t.Errorf("outcome %q, want %q", got, tt.outcome)
 			}
@@ -168,7 +168,7 @@ func TestMessageThatIsTooLargeEndsTheCall(t *testing.T) {
 	}, Options{MaxReceive: 10}))
 	s := talk(t.Context(), t, c, "Talk")
 	tell(t, s, "more than ten bytes")
-	wantStatus(t, s.RecvMsg(new(raw)), codes.ResourceExhausted, "")
+	wantStatus(t, s.RecvMsg(new(Raw)), codes.ResourceExhausted, "")
 }
 
 func TestClientThatGoesAwayEndsItsCall(t *testing.T) {
@@ -223,7 +223,7 @@ func TestStreamsAreEndedAfterTheDrainTime(t *testing.T) {
 		start := time.Now()
 		stop()
 		for _, s := range streams {
-			wantStatus(t, s.RecvMsg(new(raw)), codes.Unavailable, "call: outcome unknown: the proxy is stopping")
+			wantStatus(t, s.RecvMsg(new(Raw)), codes.Unavailable, "call: outcome unknown: the proxy is stopping")
 			if got := strings.Join(s.Trailer().Get(outcome.Trailer), " "); got != "unknown" {
 				t.Errorf("outcome %q", got)
 			}
