@@ -18,26 +18,39 @@ import (
 // A config is everything that can be said to the proxy. The webhook says it
 // with environment variables, people with flags of the same names.
 type config struct {
-	functionHost string
-	functionPort int
-	grpcAddr     string
-	adminAddr    string
-	store        string
-	dataDir      string
-	idle         time.Duration
-	answer       time.Duration
-	shutdown     time.Duration
-	mailbox      int
-	maxMessage   int
-	log          logging
+	function   function
+	grpcAddr   string
+	adminAddr  string
+	store      string
+	dataDir    string
+	idle       time.Duration
+	answer     time.Duration
+	shutdown   time.Duration
+	mailbox    int
+	maxMessage int
+	log        logging
+}
+
+// A function says where the user function is and how to speak to it.
+type function struct {
+	host       string
+	port       int
+	anyVersion bool
+	metadata   services // whose commands carry metadata
+}
+
+// Services are names of services, "all" or "none".
+type services []string
+
+func (s services) has(service string) bool {
+	return slices.Contains(s, "all") || slices.Contains(s, service)
 }
 
 // A logging says how much is logged and what else people may look at.
 type logging struct {
-	level      slog.Level
-	format     string
-	pprof      bool
-	anyVersion bool
+	level  slog.Level
+	format string
+	pprof  bool
 }
 
 // The stores there are.
@@ -55,8 +68,8 @@ type setting struct {
 // settings are all there are, in the order of the help text.
 func (c *config) settings() []setting {
 	return []setting{
-		{"user-function-host", "127.0.0.1", "host of the user function", text(&c.functionHost)},
-		{"user-function-port", "8080", "port of the user function", port(&c.functionPort)},
+		{"user-function-host", "127.0.0.1", "host of the user function", text(&c.function.host)},
+		{"user-function-port", "8080", "port of the user function", port(&c.function.port)},
 		{"grpc-addr", "127.0.0.1:9001", "where gRPC is served; port 0 takes any free one", addr(&c.grpcAddr)},
 		{"admin-addr", "127.0.0.1:9090", "where /ready, /live and /metrics are served", addr(&c.adminAddr)},
 		{"store", embedded, "where state is kept: embedded (a folder) or memory (lost at the end)", oneOf(&c.store, embedded, memory)},
@@ -69,7 +82,8 @@ func (c *config) settings() []setting {
 		{"log-level", "info", "debug, info, warn or error", level(&c.log.level)},
 		{"log-format", "json", "json, or text for people", oneOf(&c.log.format, "json", "text")},
 		{"pprof", "false", "whether the admin port serves /debug/pprof", boolean(&c.log.pprof)},
-		{"any-protocol-version", "false", "whether functions of other protocol versions are accepted, with a warning", boolean(&c.log.anyVersion)},
+		{"any-protocol-version", "false", "whether functions of other protocol versions are accepted, with a warning", boolean(&c.function.anyVersion)},
+		{"command-metadata", "none", "services whose entities get the metadata of calls with their commands, with commas; all or none", list(&c.function.metadata)},
 	}
 }
 
@@ -140,6 +154,14 @@ func text(p *string) func(string) error {
 			return errors.New("must not be empty")
 		}
 		*p = v
+		return nil
+	}
+}
+
+// list takes names that stand between commas.
+func list(p *services) func(string) error {
+	return func(v string) error {
+		*p = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
 		return nil
 	}
 }

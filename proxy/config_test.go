@@ -28,6 +28,27 @@ func TestConfigDefaults(t *testing.T) {
 	if c.grpcAddr != "127.0.0.1:9001" || c.store != embedded || c.idle != 30*time.Second || c.log.pprof {
 		t.Errorf("defaults are %+v", c)
 	}
+	if c.function.metadata.has("shop.ShoppingCart") {
+		t.Error("commands carry metadata by default")
+	}
+}
+
+func TestServicesAreNamedOrAll(t *testing.T) {
+	for value, want := range map[string]string{"none": "", "all": "a b", "a": "a", "a,c": "a", "b, a": "a b"} {
+		c, err := configFrom([]string{"--command-metadata=" + value}, env(), &bytes.Buffer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range []string{"a", "b"} {
+			if c.function.metadata.has(s) {
+				got = append(got, s)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q names %q, want %q", value, got, want)
+		}
+	}
 }
 
 func TestFlagWinsOverEnvironment(t *testing.T) {

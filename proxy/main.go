@@ -105,7 +105,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return err
 	}
-	conn, err := discovery.Dial(net.JoinHostPort(cfg.functionHost, strconv.Itoa(cfg.functionPort)), cfg.maxMessage)
+	conn, err := discovery.Dial(net.JoinHostPort(cfg.function.host, strconv.Itoa(cfg.function.port)), cfg.maxMessage)
 	if err != nil {
 		return err
 	}

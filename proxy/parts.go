@@ -74,7 +74,8 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		Conn:         conn,
 		ProxyVersion: version,
 		Supported:    []string{route.Action, route.CRDT, route.EventSourced, route.ValueEntity},
-		AnyVersion:   cfg.log.anyVersion,
+		AnyVersion:   cfg.function.anyVersion,
+		Headers:      cfg.function.metadata.has,
 		Found:        p.found,
 		Lost:         p.lost,
 	}

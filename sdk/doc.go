@@ -136,7 +136,9 @@
 // with what gRPC has for that: metadata.FromIncomingContext and
 // grpc.SetHeader, in a stream for the next reply. Metadata for a forward or an
 // effect is that of metadata.AppendToOutgoingContext. [MessageMetadata] is that of
-// a message in a stream. There are no trailers.
+// a message in a stream. There are no trailers as such: the proxy makes some of the
+// metadata of a stream's last reply. Whether an entity gets request metadata at all
+// is a setting of the proxy.
 //
 // # Promises
 //

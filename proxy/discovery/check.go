@@ -24,6 +24,9 @@ func (f *follower) check(spec *cloudstate.EntitySpec) (c *route.Catalogue, warni
 		return nil, "", err
 	}
 	c, err = route.Parse(spec, f.Supported)
+	if err == nil && f.Headers != nil {
+		c.PassHeaders(f.Headers)
+	}
 	return c, warning, err
 }
 

@@ -32,6 +32,10 @@ type Config struct {
 	Timeout      time.Duration // of a call; 5 s if 0
 	AnyVersion   bool          // whether to accept functions of any protocol version
 
+	// Headers says of an entity's service whether its commands carry the
+	// metadata of their calls; nil is as false for all.
+	Headers func(service string) bool
+
 	// Found and Lost are called by Run, one at a time, and must not block.
 	//
 	// Found is called when the function has answered and all is well.

@@ -69,13 +69,21 @@ func TestReplayIsWrittenAsTheGeneratedCodeReadsIt(t *testing.T) {
 }
 
 // TestCommandIsWrittenAsTheGeneratedCodeReadsIt checks besides that a command
-// has no metadata, not even an empty message, and isn't marked as streamed: the
-// TCK compares messages as a whole.
+// without entries has no metadata, not even an empty message, and isn't marked
+// as streamed: the TCK compares messages as a whole.
 func TestCommandIsWrittenAsTheGeneratedCodeReadsIt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, a := drawPayload(t)
 		m := eventsourced.Command{Instance: drawText(t), ID: drawInt(t), Name: drawText(t), Payload: p}
 		want := &cloudstate.Command{EntityId: m.Instance, Id: m.ID, Name: m.Name, Payload: a}
+		if drawBool(t) {
+			text, bytes := drawText(t), string(drawBytes(t))
+			m.Metadata = entity.Metadata{{Name: "text", Value: text}, {Name: "bytes-bin", Value: bytes}}
+			want.Metadata = &cloudstate.Metadata{Entries: []*cloudstate.MetadataEntry{
+				{Key: "text", Value: &cloudstate.MetadataEntry_StringValue{StringValue: text}},
+				{Key: "bytes-bin", Value: &cloudstate.MetadataEntry_BytesValue{BytesValue: []byte(bytes)}},
+			}}
+		}
 		checkSent(t, &m, &cloudstate.EventSourcedStreamIn{Message: &cloudstate.EventSourcedStreamIn_Command{Command: want}})
 	})
 }

@@ -246,6 +246,7 @@ func (in *awake) send(t task) {
 		ID:       t.id,
 		Name:     cmd.Call.Command,
 		Payload:  entity.Payload{TypeURL: cmd.TypeURL, Value: cmd.Call.Payload},
+		Metadata: in.Headers.Of(cmd.Call.Metadata),
 	}))
 	if errors.Is(err, io.EOF) {
 		err = in.whyEnded(act)

@@ -75,7 +75,9 @@ func (s *Set) part(id string) *part { return &s.parts[maphash.String(s.seed, id)
 // Submit gives a command to the instance id of the entity e. It never blocks.
 // cmd.Done is called exactly once, maybe before Submit returns.
 func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
-	s.submit(e, id, &exchange.Call{Call: cmd.Call, TypeURL: cmd.TypeURL, Arrived: cmd.Arrived, Done: cmd.Done})
+	s.submit(e, id, &exchange.Call{
+		Call: cmd.Call, TypeURL: cmd.TypeURL, Headers: e.Headers.Of(cmd.Call.Metadata), Arrived: cmd.Arrived, Done: cmd.Done,
+	})
 }
 
 // submit gives c to an instance, and returns that; nil if there is none any

@@ -21,7 +21,7 @@ import (
 func (s *Set) Stream(ctx context.Context, m *route.Method, id string, call entity.Call, out func(entity.Outcome) error) error {
 	f := &follower{outcomes: make(chan entity.Outcome, 1), end: make(chan error, 1), out: out}
 	f.call = &exchange.Call{
-		Call: call, TypeURL: m.InputURL, Streamed: true, Arrived: time.Now(),
+		Call: call, TypeURL: m.InputURL, Headers: m.Entity.Headers.Of(call.Metadata), Streamed: true, Arrived: time.Now(),
 		Put: f.put, End: func(err error) { f.end <- err },
 	}
 	in := s.submit(m.Entity, id, f.call)

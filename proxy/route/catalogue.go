@@ -70,6 +70,10 @@ type Entity struct {
 	// Passivation is how long an instance stays without a command; 0 stands
 	// for the default.
 	Passivation time.Duration
+
+	// Headers are what commands carry of the metadata of their calls; nil
+	// stands for nothing. Actions always get all.
+	Headers *Headers
 }
 
 // A Method is a method of an entity. It must not be changed.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
@@ -134,11 +135,23 @@ func (s *GRPC) setHeader(stream grpc.ServerStream, method *route.Method, md enti
 	if len(md) == 0 {
 		return nil
 	}
+	return stream.SetHeader(s.header(method, md))
+}
+
+// setTrailer makes trailers of md.
+func (s *GRPC) setTrailer(stream grpc.ServerStream, method *route.Method, md entity.Metadata) {
+	if len(md) > 0 {
+		stream.SetTrailer(s.header(method, md))
+	}
+}
+
+// header returns what gRPC can send of md.
+func (s *GRPC) header(method *route.Method, md entity.Metadata) metadata.MD {
 	header, left := toHeader(md)
 	if len(left) > 0 {
 		s.log.Debug("reply metadata left out", "method", method.Path, "names", left)
 	}
-	return stream.SetHeader(header)
+	return header
 }
 
 // failed returns the status of a call that ended with err, which isn't nil.

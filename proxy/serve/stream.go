@@ -30,6 +30,7 @@ func (s *GRPC) stream(ctx context.Context, m *route.Method, call entity.Call, st
 		}
 	}
 	err = s.streamer.Stream(ctx, call, c)
+	s.setTrailer(stream, m, c.last)
 	if err == nil {
 		return nil
 	}
@@ -47,8 +48,9 @@ type client struct {
 	grpc    *GRPC
 	stream  grpc.ServerStream
 	method  *route.Method
-	started bool // whether a message was sent
-	in, out Raw  // used again and again
+	started bool            // whether a message was sent
+	last    entity.Metadata // of the last message after the first that had any
+	in, out Raw             // used again and again
 }
 
 var _ entity.Exchange = (*client)(nil)
@@ -61,12 +63,17 @@ func (c *client) Recv() ([]byte, error) {
 	return c.in.Bytes, nil
 }
 
+// Send sends a message. Metadata of the first one becomes headers, that of the
+// last one trailers: gRPC has no place for that of others.
 func (c *client) Send(payload []byte, md entity.Metadata) error {
-	if !c.started {
+	switch {
+	case !c.started:
 		c.started = true
 		if err := c.grpc.setHeader(c.stream, c.method, md); err != nil {
 			return err
 		}
+	case len(md) > 0:
+		c.last = md
 	}
 	c.out.Bytes = payload
 	return c.stream.SendMsg(&c.out)

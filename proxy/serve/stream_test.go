@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,6 +88,48 @@ func TestMessagesGoBothWays(t *testing.T) {
 	}
 	if got := hears(s); got != "EOF" {
 		t.Errorf("heard %q, want the end", got)
+	}
+	if got := s.Trailer().Get("said"); len(got) != 1 || got[0] != "" {
+		t.Errorf("trailers %.20q, want those of the last message", got)
+	}
+}
+
+// TestTrailersAreThoseOfTheLastMessageThatHasAny checks it for calls that end
+// well and others, and that a reply of its own has no trailers.
+func TestTrailersAreThoseOfTheLastMessageThatHasAny(t *testing.T) {
+	for name, tt := range map[string]struct {
+		said []entity.Metadata
+		end  error
+		want metadata.MD
+	}{
+		"none":    {nil, nil, metadata.MD{}},
+		"one":     {[]entity.Metadata{{{Name: "a", Value: "1"}}}, nil, metadata.MD{}},
+		"last":    {[]entity.Metadata{nil, {{Name: "a", Value: "1"}}, {{Name: "B", Value: "2"}, {Name: "c-bin", Value: "\xff"}}}, nil, metadata.MD{"b": {"2"}, "c-bin": {"\xff"}}},
+		"before":  {[]entity.Metadata{nil, {{Name: "a", Value: "1"}}, nil}, nil, metadata.MD{"a": {"1"}}},
+		"our own": {[]entity.Metadata{nil, {{Name: "kairn-outcome", Value: "known"}, {Name: "grpc-status", Value: "0"}}}, nil, metadata.MD{}},
+		"refused": {[]entity.Metadata{nil, {{Name: "a", Value: "1"}}}, &entity.Refusal{Description: "no"}, metadata.MD{"a": {"1"}}},
+		"unknown": {[]entity.Metadata{nil, {{Name: "a", Value: "1"}}}, entity.ErrUnknownOutcome, metadata.MD{"a": {"1"}, "kairn-outcome": {"unknown"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := connect(t, newStreamGRPC(t, func(_ context.Context, _ entity.Call, client entity.Exchange) error {
+				for _, md := range tt.said {
+					if err := client.Send([]byte("m"), md); err != nil {
+						return err
+					}
+				}
+				return tt.end
+			}, Options{}))
+			s := talk(t.Context(), t, c, "Talk")
+			for range tt.said {
+				hears(s)
+			}
+			hears(s)
+			got := s.Trailer()
+			delete(got, "content-type") // where there were no headers before
+			if !maps.EqualFunc(got, tt.want, slices.Equal[[]string]) {
+				t.Errorf("trailers %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"github.com/kairn-dev/kairn/proxy/entity"
 )
 
-// A Command is a cloudstate.Command, without metadata and not streamed.
+// A Command is a cloudstate.Command that is not streamed. Without entries there
+// is no metadata in the message, not even an empty one.
 type Command struct {
 	Instance string
 	ID       int64
 	Name     string
 	Payload  entity.Payload
+	Metadata entity.Metadata
 }
 
 // Size returns how many bytes Append appends.
@@ -22,7 +24,11 @@ func (c *Command) Size(num protowire.Number) int {
 }
 
 func (c *Command) size() int {
-	return SizeString(1, c.Instance) + SizeInt(2, c.ID) + SizeString(3, c.Name) + SizePayload(4, c.Payload)
+	n := SizeString(1, c.Instance) + SizeInt(2, c.ID) + SizeString(3, c.Name) + SizePayload(4, c.Payload)
+	if len(c.Metadata) > 0 {
+		n += SizeMetadata(6, c.Metadata)
+	}
+	return n
 }
 
 // Append appends the command as field num.
@@ -31,5 +37,9 @@ func (c *Command) Append(b []byte, num protowire.Number) []byte {
 	b = AppendString(b, 1, c.Instance)
 	b = AppendInt(b, 2, c.ID)
 	b = AppendString(b, 3, c.Name)
-	return AppendPayload(b, 4, c.Payload)
+	b = AppendPayload(b, 4, c.Payload)
+	if len(c.Metadata) > 0 {
+		b = AppendMetadata(b, 6, c.Metadata)
+	}
+	return b
 }

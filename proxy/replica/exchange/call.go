@@ -17,7 +17,8 @@ import (
 // comes by Put has nothing for it, but may have effects.
 type Call struct {
 	entity.Call
-	TypeURL  string // of Payload
+	TypeURL  string          // of Payload
+	Headers  entity.Metadata // what of the metadata goes to the function
 	Streamed bool
 	Arrived  time.Time
 	Done     func(entity.Outcome)

@@ -290,7 +290,7 @@ func (m *Machine) sendNext(now time.Time) {
 		m.wake(now.Add(m.Limits.Answer))
 		m.add(Output{Do: Send, Call: c, Message: &Command{
 			Instance: m.ID, ID: c.ID, Name: c.Command, Streamed: c.Streamed,
-			Payload: entity.Payload{TypeURL: c.TypeURL, Value: c.Payload},
+			Payload: entity.Payload{TypeURL: c.TypeURL, Value: c.Payload}, Metadata: c.Headers,
 		}})
 	}
 	if len(m.line) == 0 {

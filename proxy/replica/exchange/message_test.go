@@ -22,6 +22,8 @@ func TestWhatIsSent(t *testing.T) {
 	command := &cloudstate.Command{EntityId: "i", Id: 300, Name: "n", Payload: any1, Streamed: true}
 	once := proto.CloneOf(command)
 	once.Streamed = false
+	headed := proto.CloneOf(once)
+	headed.Metadata = &cloudstate.Metadata{Entries: []*cloudstate.MetadataEntry{{Key: "a-bin", Value: &cloudstate.MetadataEntry_BytesValue{BytesValue: []byte("\xff")}}}}
 	for _, tt := range []struct {
 		msg  Outgoing
 		want *cloudstate.CrdtStreamIn
@@ -30,8 +32,9 @@ func TestWhatIsSent(t *testing.T) {
 		{&Init{Service: "s", Delta: count(0)}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Init{Init: &cloudstate.CrdtInit{ServiceName: "s", Delta: count(0)}}}},
 		{&Delta{count(1000)}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Delta{Delta: count(1000)}}},
 		{&Delete{}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Delete{Delete: &cloudstate.CrdtDelete{}}}},
-		{&Command{"i", 300, "n", entity.Payload{TypeURL: "t", Value: []byte("v")}, true}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Command{Command: command}}},
-		{&Command{"i", 300, "n", entity.Payload{TypeURL: "t", Value: []byte("v")}, false}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Command{Command: once}}},
+		{&Command{"i", 300, "n", entity.Payload{TypeURL: "t", Value: []byte("v")}, true, nil}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Command{Command: command}}},
+		{&Command{"i", 300, "n", entity.Payload{TypeURL: "t", Value: []byte("v")}, false, nil}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Command{Command: once}}},
+		{&Command{"i", 300, "n", entity.Payload{TypeURL: "t", Value: []byte("v")}, false, entity.Metadata{{Name: "a-bin", Value: "\xff"}}}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_Command{Command: headed}}},
 		{&Cancel{"i", 7}, &cloudstate.CrdtStreamIn{Message: &cloudstate.CrdtStreamIn_StreamCancelled{StreamCancelled: &cloudstate.StreamCancelled{EntityId: "i", Id: 7}}}},
 	} {
 		b := tt.msg.AppendWire(nil)

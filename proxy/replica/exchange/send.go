@@ -83,6 +83,7 @@ type Command struct {
 	Name     string
 	Payload  entity.Payload
 	Streamed bool
+	Metadata entity.Metadata // none is in the message if there are no entries
 }
 
 // SizeWire returns how many bytes AppendWire appends.
@@ -93,6 +94,9 @@ func (m *Command) size() int {
 		wire.SizeString(3, m.Name) + wire.SizePayload(4, m.Payload)
 	if m.Streamed {
 		n += wire.SizeInt(5, 1)
+	}
+	if len(m.Metadata) > 0 {
+		n += wire.SizeMetadata(6, m.Metadata)
 	}
 	return n
 }
@@ -106,6 +110,9 @@ func (m *Command) AppendWire(b []byte) []byte {
 	b = wire.AppendPayload(b, 4, m.Payload)
 	if m.Streamed {
 		b = wire.AppendInt(b, 5, 1)
+	}
+	if len(m.Metadata) > 0 {
+		b = wire.AppendMetadata(b, 6, m.Metadata)
 	}
 	return b
 }
