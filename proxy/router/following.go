@@ -3,6 +3,7 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,7 +54,8 @@ type following struct {
 	call    entity.Call
 	method  *route.Method
 	outcome entity.Outcome
-	effects int // how many have been begun
+	wrote   bool // whether the call has changed what is stored
+	effects int  // how many have been begun
 	turns   atomic.Uint32
 	depth   int // of the calls that this one leads to
 	from    *hop
@@ -114,14 +116,25 @@ func (f *following) forward() {
 	call.Deadline, call.Done = f.call.Deadline, f.call.Done
 	method, id, from, err := f.resolve(&call, "forwarded from")
 	if err != nil {
-		f.done(entity.Answer{Err: err})
+		f.forwarded(entity.Answer{Err: err})
 		return
 	}
 	if method.OutputURL != f.method.OutputURL {
 		f.router.Report(fmt.Sprintf("Warning: %s/%s was forwarded to %s/%s, which replies with %s, expected %s",
 			f.method.Service, f.method.Name, method.Service, method.Name, method.OutputURL, f.method.OutputURL))
 	}
-	f.router.submit(method, id, call, from, f.done)
+	f.router.submit(method, id, call, from, f.forwarded)
+}
+
+// forwarded gives the answer to the forward to the caller of this call, who must
+// not take it for one that had no effect if this one had.
+func (f *following) forwarded(a entity.Answer) {
+	retried := errors.Is(a.Err, entity.ErrUnavailable) || errors.Is(a.Err, entity.ErrOverloaded)
+	if retried && (f.wrote || f.effects > 0) {
+		a.Err = fmt.Errorf("%s/%s was carried out, its forward was not: %w: %w",
+			f.call.Service, f.call.Command, entity.ErrUnknownOutcome, a.Err)
+	}
+	f.done(a)
 }
 
 // resolve returns the method and the instance that call is for, and the hop

@@ -63,7 +63,8 @@ type entities struct {
 	mu     sync.Mutex // protects what follows
 	answer map[string]entity.Outcome
 	later  map[string]bool
-	got    []string // instances, in the order in which commands came
+	writes map[string]bool // instances whose commands store something
+	got    []string        // instances, in the order in which commands came
 	calls  map[string]entity.Call
 	open   map[string]*instance.Command
 }
@@ -80,6 +81,9 @@ func (es *entities) Submit(_ *route.Entity, id string, cmd *instance.Command) {
 		es.open[id] = cmd
 		es.mu.Unlock()
 		return
+	}
+	if es.writes[id] {
+		cmd.Write.Events = []entity.Event{{Seq: 1}}
 	}
 	es.mu.Unlock()
 	cmd.Done(o)
@@ -137,7 +141,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, entities: &entities{
-		answer: map[string]entity.Outcome{}, later: map[string]bool{},
+		answer: map[string]entity.Outcome{}, later: map[string]bool{}, writes: map[string]bool{},
 		calls: map[string]entity.Call{}, open: map[string]*instance.Command{},
 	}}
 	c := catalogue(t)

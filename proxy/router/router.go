@@ -18,6 +18,10 @@
 // is dropped if the caller goes away before its turn; an effect has a time of
 // its own and outlives its caller.
 //
+// A forward that was not carried out, behind a call that has stored something or
+// asked for effects, must not look as if all of it could be sent again: its
+// error wraps [entity.ErrUnknownOutcome].
+//
 // Metadata of the original call is not passed on, apart from its trace context.
 //
 // # Streamed calls
@@ -137,6 +141,7 @@ func (r *Router) submit(method *route.Method, id string, call entity.Call, from 
 			return
 		}
 		f := &following{router: r, call: cmd.Call, method: method, outcome: o, done: done, depth: from.depth() + 1, from: from}
+		f.wrote = !cmd.Write.Empty() || method.Entity.Type == route.CRDT // of a CRDT nobody says whether it did
 		f.next()
 	}
 	r.Entities.Submit(method.Entity, id, cmd)

@@ -84,6 +84,37 @@ func TestFailingEffectsDoNotFailTheReply(t *testing.T) {
 	}
 }
 
+// TestForwardThatIsNotCarriedOut checks that nobody is told to send a call again
+// that has had an effect.
+func TestForwardThatIsNotCarriedOut(t *testing.T) {
+	for name, tt := range map[string]struct {
+		writes  string // who stores something
+		effects []entity.Effect
+		err     error
+		unknown bool
+	}{
+		"after nothing":             {"", nil, entity.ErrUnavailable, false},
+		"after a write":             {"a", nil, entity.ErrUnavailable, true},
+		"after a write, overloaded": {"a", nil, entity.ErrOverloaded, true},
+		"after an effect":           {"", []entity.Effect{async("e")}, entity.ErrUnavailable, true},
+		"after a write in between":  {"b", nil, entity.ErrUnavailable, true},
+		"refused after a write":     {"a", nil, &entity.Refusal{Description: "no"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.answer["a"], r.answer["b"], r.answer["c"] = forward(two, "b"), forward(two, "c"), entity.Outcome{Err: tt.err}
+			o := r.answer["a"]
+			o.Effects = tt.effects
+			r.answer["a"] = o
+			r.writes[tt.writes] = true
+			a := r.call("a")()
+			if a == nil || !errors.Is(a.Err, tt.err) || errors.Is(a.Err, entity.ErrUnknownOutcome) != tt.unknown {
+				t.Errorf("answer %+v, want unknown outcome: %v", a, tt.unknown)
+			}
+		})
+	}
+}
+
 func TestEffectsOfARefusedCommandRun(t *testing.T) {
 	r := newRig(t)
 	refusal := &entity.Refusal{Description: "no"}

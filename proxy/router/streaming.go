@@ -51,7 +51,8 @@ func (s *streaming) answer(ctx context.Context, o entity.Outcome) entity.Answer 
 	answered := make(chan entity.Answer, 1) // nobody may take it
 	f := &following{
 		router: s.router, call: s.call, method: s.method, outcome: o, depth: 1,
-		done: func(a entity.Answer) { answered <- a },
+		wrote: s.method.Entity.Type == route.CRDT,
+		done:  func(a entity.Answer) { answered <- a },
 	}
 	f.next()
 	select {
