@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,7 +91,7 @@ func (s *GRPC) unary(ctx context.Context, m *route.Method, call entity.Call, str
 	if call.Payload, err = receiveOne(stream, m, &e.message); err != nil {
 		return err
 	}
-	answer, err := e.ask(ctx, s.submitter, call)
+	answer, err := e.ask(ctx, s.streams.off, s.submitter, call)
 	if err != nil {
 		return s.failed(stream, m, err)
 	}
@@ -177,17 +178,19 @@ type exchange struct {
 
 func newExchange() *exchange { return &exchange{ready: make(chan struct{}, 1)} }
 
-// ask has the call carried out. The error is the cause of ctx's end.
-func (e *exchange) ask(ctx context.Context, to Submitter, call entity.Call) (entity.Answer, error) {
+// ask has the call carried out. The error is the cause of ctx's end, or
+// [ErrCutOff] when off is closed.
+func (e *exchange) ask(ctx context.Context, off <-chan struct{}, to Submitter, call entity.Call) (entity.Answer, error) {
 	turn := e.turn.Load()
 	to.Submit(call, func(a entity.Answer) { e.deliver(turn, a) })
 	select {
 	case <-e.ready:
 		return e.answer, nil
 	case <-call.Done:
+	case <-off:
 	}
-	if e.turn.CompareAndSwap(turn, turn+1) {
-		return entity.Answer{}, context.Cause(ctx) // whatever comes now is for a turn that is over
+	if e.turn.CompareAndSwap(turn, turn+1) { // whatever comes now is for a turn that is over
+		return entity.Answer{}, cmp.Or(context.Cause(ctx), ErrCutOff)
 	}
 	<-e.ready // the answer came at the same time, it is just being written
 	return e.answer, nil

@@ -90,5 +90,5 @@
 // Run ends when its context does: health says NOT_SERVING, every connection
 // gets a GOAWAY, calls that run are finished, watchers of health and users of
 // reflection are sent away. What is still there after the drain time is cut
-// off: streams with UNAVAILABLE and kairn-outcome: unknown, if they take it.
+// off, with UNAVAILABLE and kairn-outcome: unknown if it takes that.
 package serve

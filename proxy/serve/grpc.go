@@ -32,7 +32,7 @@ const (
 	pingTimeout       = 20 * time.Second
 	minClientPing     = 10 * time.Second
 	maxConnectionIdle = 30 * time.Minute
-	lastWords         = 500 * time.Millisecond // for streams that are cut off to be told
+	lastWords         = 500 * time.Millisecond // for calls that are cut off to be told
 )
 
 // A Submitter carries calls out.
@@ -85,7 +85,7 @@ type GRPC struct {
 // NewGRPC returns a GRPC that finds the methods to serve in the catalogue of
 // the moment, or the reason why there is none. Catalogue is called for each
 // call. Health says NOT_SERVING until SetServing is called.
-func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, streams Streamer, o Options) *GRPC {
+func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, streamer Streamer, o Options) *GRPC {
 	o.MaxReceive = cmp.Or(o.MaxReceive, 4<<20)
 	o.MaxCalls = cmp.Or(o.MaxCalls, 10_000)
 	o.Drain = cmp.Or(o.Drain, 10*time.Second)
@@ -93,11 +93,12 @@ func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Su
 		log:       log,
 		catalogue: catalogue,
 		submitter: to,
-		streamer:  streams,
+		streamer:  streamer,
 		options:   o,
 		health:    newHealth(),
 		own:       ownServices{},
 		stopping:  make(chan struct{}),
+		streams:   streams{off: make(chan struct{})},
 		exchanges: sync.Pool{New: func() any { return newExchange() }},
 	}
 	s.register(s.own)
@@ -160,12 +161,11 @@ func (s *GRPC) drain(server *grpc.Server) {
 	case <-drained:
 	case <-limit.C:
 		s.log.Warn("calls cut off", "after", s.options.Drain)
-		if s.streams.cut() {
-			limit.Reset(lastWords)
-			select {
-			case <-drained:
-			case <-limit.C:
-			}
+		s.streams.cut()
+		limit.Reset(lastWords)
+		select {
+		case <-drained:
+		case <-limit.C:
 		}
 		server.Stop()
 		<-drained

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -74,8 +75,9 @@ func TestRunCutsCallsOffAfterTheDrainTime(t *testing.T) {
 		c, stop, ended := bubble(t, s)
 		defer c.Close()
 		replied := make(chan error, 1)
+		var trailer metadata.MD
 		go func() {
-			_, err := do(t.Context(), c, nil)
+			_, err := do(t.Context(), c, nil, grpc.Trailer(&trailer))
 			replied <- err
 		}()
 		gone := <-taken
@@ -88,7 +90,10 @@ func TestRunCutsCallsOffAfterTheDrainTime(t *testing.T) {
 			t.Errorf("Run took %v to end", d)
 		}
 		<-gone
-		wantStatus(t, <-replied, codes.Unavailable, "")
+		wantStatus(t, <-replied, codes.Unavailable, ErrCutOff.Error())
+		if got := trailer.Get("kairn-outcome"); len(got) != 1 || got[0] != "unknown" {
+			t.Errorf("trailer %v: the function may still have the call", trailer)
+		}
 	})
 }
 

@@ -82,8 +82,12 @@ func (c *client) Send(payload []byte, md entity.Metadata) error {
 // ErrCutOff is why a call ends when the proxy stops and can't wait for it.
 var ErrCutOff = fmt.Errorf("%w: the proxy is stopping", entity.ErrUnknownOutcome)
 
-// streams are the streamed calls that run, so that they can be ended.
+// streams are the streamed calls that run, so that they can be ended. Those of
+// one message with one reply are too many to be listed: they see for themselves
+// that off is closed.
 type streams struct {
+	off chan struct{} // closed when no call is waited for any more
+
 	mu   sync.Mutex
 	over bool
 	open map[*context.CancelCauseFunc]bool
@@ -110,14 +114,13 @@ func (s *streams) begin(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// cut ends all calls, and those that are still to begin. It returns whether
-// there were any.
-func (s *streams) cut() bool {
+// cut ends all calls, and those that are still to begin.
+func (s *streams) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
 	for cancel := range s.open {
 		(*cancel)(ErrCutOff)
 	}
-	return len(s.open) > 0
+	close(s.off)
 }
