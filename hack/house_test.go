@@ -42,14 +42,16 @@ var mayImport = map[string][]string{
 	"proxy/instance":         {"proxy/entity"},
 	"proxy/lane":             {"proxy/entity", "proxy/stats"},
 	"proxy/live/livetest":    {"proxy/entity", "proxy/live", "proto/..."},
-	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/stats", "proxy/valueentity", "proxy/wire"},
+	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/shard", "proxy/stats", "proxy/valueentity", "proxy/wire"},
 	"proxy/replica":          {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/live", "proxy/replica/exchange", "proxy/route", "proxy/stats"}, // live: it is over a live.Stream
 	"proxy/replica/exchange": {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/route":            {"proxy/entity", "proto/..."},
 	"proxy/router":           {"proxy/entity", "proxy/instance", "proxy/route", "proxy/stats"},
 	"proxy/serve/...":        {"proxy/entity", "proxy/route", "proxy/serve/...", "proxy/stats"},
-	"proxy/store/*":          {"proxy/entity", "proxy/stats"},
-	"proxy/store/storetest":  {"proxy/entity", "proxy/lane", "proxy/live"},                                                   // whose interfaces it tests
+	"proxy/shard":            {"proxy/entity"},
+	"proxy/store/*":          {"proxy/entity", "proxy/shard", "proxy/stats", "proxy/store/record"},
+	"proxy/store/record":     {"proxy/entity", "proto/..."},
+	"proxy/store/storetest":  {"proxy/entity", "proxy/lane", "proxy/live", "proxy/shard"},                                    // whose interfaces it tests
 	"proxy/userfunc":         {"proxy/entity", "proxy/eventsourced", "proxy/live", "proxy/stats", "proxy/wire", "proto/..."}, // live: it is a live.Stream
 	"proxy/valueentity":      {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/wire":             {"proxy/entity"},
@@ -76,7 +78,7 @@ var testMayImport = map[string][]string{
 // pure names the packages that decide and touch nothing: no input or output, no
 // clock, no chance.
 var pure = []string{
-	"proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/replica/exchange", "proxy/route", "proxy/shard", "proxy/valueentity", "proxy/wire",
+	"proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/replica/exchange", "proxy/route", "proxy/shard", "proxy/store/record", "proxy/valueentity", "proxy/wire",
 	"webhook/inject", "webhook/mark",
 }
 

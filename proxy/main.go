@@ -122,7 +122,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return err
 	}
-	member, err := store.Join(ctx, 1)
+	member, err := store.Join(ctx, lanes)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}

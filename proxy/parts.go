@@ -59,7 +59,7 @@ type parts struct {
 	served    atomic.Pointer[served]
 	discovery discovery.Config
 	reporter  *discovery.Reporter
-	lane      *lane.Lane
+	lanes     []*lane.Lane
 	live      *live.Set
 	replicas  *replica.Set
 	grpc      *serve.GRPC
@@ -79,9 +79,13 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		Found:        p.found,
 		Lost:         p.lost,
 	}
-	p.lane = lane.New(log, lane.Config{Store: s, Member: m, MaxWrites: maxGroup, MaxBytes: maxGroupBytes, Stats: n.Lane})
+	for i := range lanes {
+		p.lanes = append(p.lanes, lane.New(log, lane.Config{
+			Store: s, Member: m, Lane: i, MaxWrites: maxGroup, MaxBytes: maxGroupBytes, Stats: n.Lane,
+		}))
+	}
 	function := &userfunc.Function{Conn: conn}
-	p.live = newLive(log, cfg, live.Config{Journal: s, Lane: p.lane, Function: function, Report: p.reporter.ReportError})
+	p.live = newLive(log, cfg, live.Config{Journal: s, Lanes: p.lanes, Function: function, Report: p.reporter.ReportError})
 	p.replicas = newReplicas(log, cfg, replica.Config{Function: function, Report: p.reporter.ReportError})
 	n.Live, n.Replicas = p.live, p.replicas
 	actions := action.New(action.Config{
@@ -225,7 +229,7 @@ func (s stage) stop(limit context.Context) error {
 func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 	return running{
 		admin: begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
-		lane:  begin(ctx, fail, p.lane.Run),
+		lane:  begin(ctx, fail, p.runLanes),
 		function: begin(ctx, fail, func(ctx context.Context) error {
 			var work sync.WaitGroup
 			work.Go(func() { p.reporter.Run(ctx) }) //nolint:errcheck // it returns nil when ctx is done
@@ -234,6 +238,26 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 		}),
 		edge: begin(ctx, fail, func(ctx context.Context) error { return p.grpc.Run(ctx, l.grpc) }),
 	}
+}
+
+// runLanes runs all lanes until ctx is done and what has joined them is stored.
+// The first that fails ends it for all.
+func (p *parts) runLanes(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	for _, l := range p.lanes {
+		work.Go(func() {
+			if err := l.Run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	work.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // stop takes no more calls, finishes those that run, puts the instances to

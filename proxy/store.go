@@ -21,6 +21,10 @@ type store interface {
 	members
 }
 
+// lanes is how many lanes the proxy has in its store: one, since there is one
+// log.
+const lanes = 1
+
 // members is where a proxy gets the right to write.
 type members interface {
 	// Join makes a new member whose lanes stand at 0.

@@ -37,60 +37,6 @@ type Event struct {
 	Payload
 }
 
-// A Snapshot is the state of an instance after the event at Seq. The zero
-// Snapshot stands for none.
-type Snapshot struct {
-	Seq Seq
-	Payload
-}
-
-// A Value is the state of an instance of a value entity. Every write of it,
-// also one that deletes it, makes the next version, so that no write can ever
-// land on a version that it doesn't know. The zero Value stands for one that was
-// never written.
-type Value struct {
-	Version Seq
-	Exists  bool // false if it was deleted; the payload is meaningless then
-	Payload
-}
-
-// A Write is what one command adds to the store, all of it or nothing.
-type Write struct {
-	Key      Key
-	Events   []Event   // in order, the first of them just after the last one stored
-	Snapshot *Snapshot // replaces the one stored; nil leaves that alone
-	Value    *Value    // replaces the one stored, of the version before; nil leaves that alone
-}
-
-// Empty reports whether w adds nothing.
-func (w *Write) Empty() bool {
-	return len(w.Events) == 0 && w.Snapshot == nil && w.Value == nil
-}
-
-// Steps returns how many positions w adds to those of its instance.
-func (w *Write) Steps() Seq {
-	n := Seq(len(w.Events))
-	if w.Value != nil {
-		n++
-	}
-	return n
-}
-
-// Size returns about how many bytes w takes in a store.
-func (w *Write) Size() int {
-	n := len(w.Key.Entity) + len(w.Key.ID)
-	for i := range w.Events {
-		n += len(w.Events[i].TypeURL) + len(w.Events[i].Value) + 16
-	}
-	if w.Snapshot != nil {
-		n += len(w.Snapshot.TypeURL) + len(w.Snapshot.Value) + 16
-	}
-	if w.Value != nil {
-		n += len(w.Value.TypeURL) + len(w.Value.Value) + 16
-	}
-	return n
-}
-
 // A Member is one proxy process's right to write. Ids are never used again.
 type Member int64
 

@@ -4,6 +4,7 @@ package entity
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -55,12 +56,17 @@ var (
 	// ErrRefused reports that the store will never apply the commit as it
 	// is. Nothing was applied.
 	ErrRefused = errors.New("refused by the store")
+
+	// ErrRepeated reports that the reply of a command is stored already: it
+	// was carried out before. It is a kind of ErrRefused.
+	ErrRepeated = fmt.Errorf("command was carried out before: %w", ErrRefused)
 )
 
 // A Refusal is the user function's own failure of a command: it has refused it
 // in the way that the protocol has for that. It isn't an error of the platform.
 type Refusal struct {
 	Description string
+	Code        uint32 // gRPC code that the function has chosen; 0 if it leaves that to the proxy
 }
 
 func (r *Refusal) Error() string { return r.Description }

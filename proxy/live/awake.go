@@ -207,7 +207,7 @@ func (in *awake) do(t task) {
 		}
 	case instance.Commit:
 		in.countWrite(&t.Command.Write)
-		in.set.Lane.Join(&t.act.chain, t.Command.Write)
+		in.set.laneOf(in.key).Join(&t.act.chain, t.Command.Write)
 	case instance.Release:
 		in.release(t.Command)
 	case instance.Finish:

@@ -12,17 +12,19 @@ import (
 // A Journal is what instances are loaded from. The suite in package storetest
 // checks that a store keeps the promises made here.
 type Journal interface {
-	// Snapshot returns the snapshot of key, or a zero one if there is none.
+	// Snapshot returns the snapshot of key, or a zero one if there is none. It
+	// may say that the instance was deleted.
 	Snapshot(ctx context.Context, key entity.Key) (entity.Snapshot, error)
 
-	// Events yields the events of key after seq, in order and without gaps,
+	// Events yields the events of key after seq that were not removed behind a
+	// snapshot, in order and without gaps,
 	// in bounded memory whatever their number. It ends at the first error,
 	// which it yields with a zero Event. An Event's bytes are valid until the
 	// next one is asked for.
 	Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error]
 
 	// Value returns the value of key, or a zero one if none was ever written.
-	// That of one that was deleted still has its version.
+	// That of one that was deleted or has expired still has its version.
 	Value(ctx context.Context, key entity.Key) (entity.Value, error)
 }
 

@@ -83,17 +83,23 @@ func (in *awake) replayEvents(act *activation, stream Stream) (entity.Seq, error
 	if err != nil {
 		return 0, fmt.Errorf("load the snapshot of %v: %w", in.key, err)
 	}
-	if snapshot.Seq > 0 {
+	if snapshot.Seq > 0 && !snapshot.Deleted {
 		in.stats.LoadedSnapshots.add(len(snapshot.Value))
+	}
+	last := snapshot.Seq
+	if snapshot.Deleted { // the function knows of nothing that was before
+		snapshot = entity.Snapshot{}
 	}
 	if err := stream.Send(&eventsourced.Init{Service: in.Service, ID: in.key.ID, Snapshot: snapshot}); err != nil {
 		return 0, err
 	}
-	last := snapshot.Seq
 	var msg eventsourced.Replay
 	for event, err := range journal.Events(&act.life, in.key, last) {
 		if err != nil {
 			return 0, fmt.Errorf("load the events of %v: %w", in.key, err)
+		}
+		if event.Seq != last+1 {
+			return 0, fmt.Errorf("load the events of %v: event %d follows %d", in.key, event.Seq, last)
 		}
 		msg.Event = event
 		if err := stream.Send(&msg); err != nil {

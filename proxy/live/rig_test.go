@@ -143,7 +143,7 @@ func newRig(t testing.TB, options ...func(*live.Config)) *rig {
 	l := lane.New(log, lane.Config{Store: r.store, Member: member, MaxWrites: 64, MaxBytes: 1 << 20, Stats: &lane.Stats{}})
 	cfg := live.Config{
 		Journal:  r.store,
-		Lane:     l,
+		Lanes:    []*lane.Lane{l},
 		Function: r.fn,
 		Limits:   instance.Limits{Mailbox: 100, Undecided: 16, UndecidedBytes: 1 << 20, Answer: answer, Sends: 3},
 		Idle:     idle,

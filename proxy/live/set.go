@@ -15,12 +15,13 @@ import (
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/shard"
 )
 
 // A Config says what the instances of a Set work with.
 type Config struct {
 	Journal  Journal
-	Lane     *lane.Lane
+	Lanes    []*lane.Lane // of the member; an instance writes to that of its shard
 	Function Function
 	Limits   instance.Limits
 	Idle     time.Duration // until an instance is passivated, if its entity doesn't say
@@ -119,6 +120,14 @@ func (p *part) forget(in *awake) {
 		}
 		in.set.work.Done()
 	}
+}
+
+// laneOf returns the lane that the instance key writes to.
+func (s *Set) laneOf(key entity.Key) *lane.Lane {
+	if len(s.Lanes) == 1 {
+		return s.Lanes[0]
+	}
+	return s.Lanes[int(shard.Of(key))%len(s.Lanes)]
 }
 
 // statsOf returns the counters of the entity name, which live as long as s.

@@ -161,7 +161,7 @@ func historyUnderFaults(t *testing.T, e *route.Entity, faulty func(*livetest.Str
 			cfg.Idle = 2 * time.Millisecond
 			cfg.Limits.Mailbox = 6
 			cfg.Limits.Undecided = 4
-			cfg.Lane.Store = &shaky{store: cfg.Journal.(*store), rng: rand.New(rand.NewPCG(seed, 0))}
+			cfg.Lanes[0].Store = &shaky{store: cfg.Journal.(*store), rng: rand.New(rand.NewPCG(seed, 0))}
 		})
 		var streams atomic.Uint64
 		var function sync.WaitGroup

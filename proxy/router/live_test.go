@@ -79,7 +79,7 @@ func TestEffectsAndForwardsToTheSameInstance(t *testing.T) {
 		}
 	})
 	set := live.New(log, live.Config{
-		Journal: store, Lane: l, Loads: 16, Idle: time.Minute, Grace: time.Second,
+		Journal: store, Lanes: []*lane.Lane{l}, Loads: 16, Idle: time.Minute, Grace: time.Second,
 		Function: &livetest.Function{Opened: func(s *livetest.Stream) { work.Go(func() { selfish(s, "a") }) }},
 		Limits:   instance.Limits{Mailbox: 100, Undecided: 16, UndecidedBytes: 1 << 20, Answer: time.Minute, Sends: 3},
 		Report:   func(string) {},

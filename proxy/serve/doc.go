@@ -58,6 +58,7 @@
 //	ErrLaneMoved        UNAVAILABLE          the error; trailer kairn-outcome: unknown
 //	ErrProtocol         INTERNAL             the error
 //	ErrRefused          INTERNAL             the error
+//	ErrRepeated         INTERNAL             the error
 //	ErrLoop             FAILED_PRECONDITION  the error, with the chain
 //	ErrInvalid          INVALID_ARGUMENT     the error
 //	*Invalid            INVALID_ARGUMENT     the fields that are wrong, also as a google.rpc.BadRequest

@@ -50,7 +50,7 @@ var statuses = []struct {
 // false for an error that isn't in the table: its text stays here.
 func Describe(err error) (code codes.Code, text string, known bool) {
 	if refusal, ok := errors.AsType[*entity.Refusal](err); ok {
-		return codes.Unknown, refusal.Description, true
+		return codeOf(refusal.Code), refusal.Description, true
 	}
 	if crash, ok := errors.AsType[*entity.Crash](err); ok {
 		return codes.Internal, crash.Description, true
@@ -61,18 +61,18 @@ func Describe(err error) (code codes.Code, text string, known bool) {
 		}
 	}
 	if own, ok := errors.AsType[*entity.Status](err); ok {
-		return codeOf(own), own.Description, true
+		return codeOf(own.Code), own.Description, true
 	}
 	return codes.Internal, "entity failed", false
 }
 
 // codeOf returns the code that the function ended a call with, if there is such
 // a code.
-func codeOf(s *entity.Status) codes.Code {
-	if s.Code == uint32(codes.OK) || s.Code > uint32(codes.Unauthenticated) {
+func codeOf(named uint32) codes.Code {
+	if named == uint32(codes.OK) || named > uint32(codes.Unauthenticated) {
 		return codes.Unknown
 	}
-	return codes.Code(s.Code)
+	return codes.Code(named)
 }
 
 // Unknown reports whether nobody can say if the call that ended with err was

@@ -5,11 +5,11 @@ package filestore
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -67,6 +67,7 @@ func (s *Store) append(at entity.Position, writes []entity.Write) (*pebble.Batch
 		return nil, 0, err
 	}
 	s.applied++
+	s.swept = st.swept
 	lane.commit = s.applied
 	for _, j := range st.touched {
 		j.keep(s.applied)
@@ -99,6 +100,9 @@ type stage struct {
 	named   []string         // entities that had no number
 	seeker  *pebble.Iterator // over all events; nil if there was no need
 	key     []byte           // memory for keys to look for
+	row     []byte           // and for what is put into rows
+	replied map[string]bool  // keys of the rows of replies that were added
+	swept   int64            // what s.swept becomes if this is committed
 	err     error            // the first one; nothing is done after it
 }
 
@@ -110,6 +114,7 @@ func (s *Store) stage(writes []entity.Write) *stage {
 	}
 	s.attempts++
 	st := &stage{s: s, batch: s.db.NewBatchWithSize(size), touched: make([]*journal, 0, len(writes))}
+	st.sweep(time.Now())
 	for i := range writes {
 		st.add(&writes[i])
 	}
@@ -146,20 +151,25 @@ func (st *stage) add(w *entity.Write) {
 		st.addEvents(number, w, &j.events)
 	}
 	if w.Snapshot != nil {
-		st.addSnapshot(number, w.Key.ID, w.Snapshot)
+		st.addSnapshot(number, w, &j.events)
 	}
 	if w.Value != nil {
 		st.addValue(number, w, &j.value)
+	}
+	if w.Reply != nil {
+		st.addReply(number, w)
+	}
+	if len(w.Sent) > 0 || len(w.Outbox) > 0 {
+		st.addOutbox(number, w)
+	}
+	if w.Trim > 0 {
+		st.trim(number, w)
 	}
 }
 
 // addEvents adds the events of w, if they follow those of the journal.
 func (st *stage) addEvents(number uint16, w *entity.Write, c *chain) {
-	if c.staged == unknown {
-		last, err := st.seekLast(number, w.Key.ID)
-		st.fail(err)
-		c.found(last, err)
-	}
+	st.look(number, w.Key.ID, c)
 	for i := range w.Events {
 		e := &w.Events[i]
 		if st.err == nil && e.Seq != c.staged+1 {
@@ -178,7 +188,7 @@ func (st *stage) addValue(number uint16, w *entity.Write, c *chain) {
 	v := w.Value
 	st.key = append(appendInstance(st.key[:0], number, w.Key.ID), kindValue)
 	if c.staged == unknown {
-		version, err := st.version(st.key)
+		version, err := st.position(st.key)
 		st.fail(err)
 		c.found(version, err)
 	}
@@ -193,23 +203,9 @@ func (st *stage) addValue(number uint16, w *entity.Write, c *chain) {
 	copy(op.Key, st.key)
 	appendValue(op.Value[:0], v)
 	st.fail(op.Finish())
-}
-
-// version returns the version of the value that is stored under key, 0 if there
-// is none.
-func (st *stage) version(key []byte) (entity.Seq, error) {
-	row, closer, err := st.s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
+	if v.Exists && !v.Expires.IsZero() {
+		st.addExpiry(v.Expires)
 	}
-	if err != nil {
-		return 0, err
-	}
-	version, n := binary.Uvarint(row)
-	if n <= 0 {
-		err = errRow
-	}
-	return entity.Seq(version), errors.Join(err, closer.Close())
 }
 
 // addEvent writes the row into the memory of the batch, without a detour. A
@@ -222,9 +218,15 @@ func (st *stage) addEvent(number uint16, id string, e *entity.Event) {
 	st.fail(op.Finish())
 }
 
-func (st *stage) addSnapshot(number uint16, id string, snap *entity.Snapshot) {
-	st.key = append(appendInstance(st.key[:0], number, id), kindSnapshot)
-	op := st.batch.SetDeferred(len(st.key), uvarintLen(uint64(snap.Seq))+payloadLen(snap.Payload))
+func (st *stage) addSnapshot(number uint16, w *entity.Write, c *chain) {
+	snap := w.Snapshot
+	st.look(number, w.Key.ID, c)
+	if st.err != nil {
+		return
+	}
+	c.staged = max(c.staged, snap.Seq)
+	st.key = append(appendInstance(st.key[:0], number, w.Key.ID), kindSnapshot)
+	op := st.batch.SetDeferred(len(st.key), snapshotLen(snap))
 	copy(op.Key, st.key)
 	appendSnapshot(op.Value[:0], snap)
 	st.fail(op.Finish())
@@ -260,26 +262,4 @@ func (st *stage) journal(key entity.Key) *journal {
 	}
 	j.begin(s.attempts)
 	return j
-}
-
-// seekLast looks for the last event of an instance; 0 if it has none.
-func (st *stage) seekLast(number uint16, id string) (entity.Seq, error) {
-	if st.seeker == nil {
-		it, err := st.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceData}, UpperBound: []byte{spaceData + 1}})
-		if err != nil {
-			return 0, err
-		}
-		st.seeker = it
-	}
-	st.key = append(appendInstance(st.key[:0], number, id), kindEvent)
-	n := len(st.key)
-	if !st.seeker.SeekLT(append(st.key, math.MaxUint8)) {
-		return 0, st.seeker.Error()
-	}
-	key := st.seeker.Key()
-	if len(key) <= n || string(key[:n]) != string(st.key) {
-		return 0, nil
-	}
-	seq, err := readSeq(key[n:])
-	return seq, errors.Join(err, st.seeker.Error())
 }

@@ -47,14 +47,28 @@
 //	00 'e' name                     the number of an entity, as a uvarint
 //	01 entity id 00 01              the snapshot of an instance: seq (uvarint), payload
 //	01 entity id 00 02 seq          an event of an instance: payload
-//	01 entity id 00 03              the value of an instance: version (uvarint), payload
+//	01 entity id 00 03              the value of an instance: version (uvarint), expiry, payload
+//	01 entity id 00 04 key          the reply of a command: expiry, record
+//	02 shard entity id 00 01 member n   a row of the outbox: record
+//	03 expiry key                   when the value or reply in the row key expires
 //
 // entity is the number in two bytes, so that long names aren't repeated in
 // every row. In id each byte 00 is followed by ff; 00 and something smaller
-// ends it and says what kind of row this is. 04 is meant for replies, 02 as the
-// first byte for the outbox. seq is the number of its bytes, then the bytes,
-// the highest first. A payload is the length of the type URL times two
-// (uvarint), plus one if the usual "type.googleapis.com/" was left out in
-// front; then the type URL; then the value. The row of a value that was deleted
-// stays, without a payload: the next version has to follow it.
+// ends it and says what kind of row this is. seq is the number of its bytes,
+// then the bytes, the highest first; member and n are written alike, shard in
+// two bytes. A payload is the length of the type URL times two (uvarint), plus
+// one if the usual "type.googleapis.com/" was left out in front; then the type
+// URL; then the value. An expiry is in milliseconds since 1970: a uvarint, 0 for
+// never, in a row, eight bytes in a key. What a record is says package record.
+//
+// The row of a value that was deleted or has expired stays, without a payload:
+// the next version has to follow it. So does that of a snapshot that says that
+// the instance was deleted.
+//
+// # What expires
+//
+// Commits take rows away that have expired, a bounded number each: the rows
+// under 03 that are of the past lead to them. So nothing goes that was not due,
+// and as much goes as comes. A value that has expired counts as deleted before
+// that, a reply counts until it is gone.
 package filestore

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -40,6 +41,9 @@ func (s *Store) Value(ctx context.Context, key entity.Key) (v entity.Value, err 
 	row, err := s.row(ctx, key, kindValue)
 	if err == nil && row != nil {
 		v, err = readValue(row)
+	}
+	if over(v.Expires, time.Now()) {
+		v = entity.Value{Version: v.Version}
 	}
 	if err != nil {
 		return entity.Value{}, fmt.Errorf("value of %v: %w", key, err)
@@ -89,6 +93,8 @@ func (s *Store) Events(ctx context.Context, key entity.Key, after entity.Seq) it
 // A chunk is some events of a journal.
 type chunk struct {
 	after  entity.Seq // the last event that was read
+	first  entity.Seq // the first one of events
+	begun  bool       // whether any was read
 	events []entity.Event
 	rows   []byte // what the events are made of
 	ends   []int  // where each row ends in rows
@@ -103,8 +109,8 @@ func (c *chunk) fill(ctx context.Context, s *Store, key entity.Key) (more bool, 
 		return false, err
 	}
 	defer func() { err = errors.Join(err, s.close(it)) }()
-	first := c.after
-	ok := it.SeekGE(appendSeq(bytes.Clone(prefix), first+1))
+	c.first = c.after + 1
+	ok := it.SeekGE(appendSeq(bytes.Clone(prefix), c.first))
 	for ; ok && len(c.rows) < chunkBytes && len(c.ends) < chunkEvents; ok = it.Next() {
 		if err := c.take(it, len(prefix)); err != nil {
 			return false, err
@@ -113,7 +119,7 @@ func (c *chunk) fill(ctx context.Context, s *Store, key entity.Key) (more bool, 
 	if err := it.Error(); err != nil {
 		return false, err
 	}
-	return ok, c.cut(first)
+	return ok, c.cut()
 }
 
 // take adds the row that it stands at.
@@ -122,8 +128,11 @@ func (c *chunk) take(it *pebble.Iterator, prefix int) error {
 	if err != nil {
 		return err
 	}
-	if seq != c.after+1 {
+	if seq != c.after+1 && c.begun { // else those before were removed
 		return fmt.Errorf("event %d is missing, the next one is %d", c.after+1, seq)
+	}
+	if !c.begun {
+		c.begun, c.first = true, seq
 	}
 	value, err := it.ValueAndErr()
 	if err != nil {
@@ -135,15 +144,15 @@ func (c *chunk) take(it *pebble.Iterator, prefix int) error {
 	return nil
 }
 
-// cut makes events of the rows, the first of which is just after first.
-func (c *chunk) cut(first entity.Seq) error {
+// cut makes events of the rows.
+func (c *chunk) cut() error {
 	from := 0
 	for i, end := range c.ends {
 		p, err := readPayload(c.rows[from:end:end], c.names)
 		if err != nil {
 			return err
 		}
-		c.events = append(c.events, entity.Event{Seq: first + 1 + entity.Seq(i), Payload: p})
+		c.events = append(c.events, entity.Event{Seq: c.first + entity.Seq(i), Payload: p})
 		from = end
 	}
 	return nil

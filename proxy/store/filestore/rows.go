@@ -3,18 +3,22 @@
 package filestore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/bits"
 	"strings"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/store/record"
 )
 
 // What a key begins with.
 const (
-	spaceMeta = 0x00
-	spaceData = 0x01
+	spaceMeta   = 0x00
+	spaceData   = 0x01
+	spaceOutbox = 0x02
+	spaceExpiry = 0x03
 )
 
 // The kinds of rows of an instance. They are what follows the 00 at the end of
@@ -23,6 +27,7 @@ const (
 	kindSnapshot = 0x01
 	kindEvent    = 0x02
 	kindValue    = 0x03
+	kindReply    = 0x04
 	escaped      = 0xff
 )
 
@@ -41,7 +46,12 @@ var errRow = errors.New("malformed row")
 // appendInstance appends what all keys of an instance begin with. A kind has
 // to follow.
 func appendInstance(b []byte, number uint16, id string) []byte {
-	b = append(b, spaceData, byte(number>>8), byte(number))
+	return appendID(append(b, spaceData, byte(number>>8), byte(number)), id)
+}
+
+// appendID appends id such that the bytes order as ids do, and so that what
+// follows can be told apart from it if it begins with less than escaped.
+func appendID(b []byte, id string) []byte {
 	for {
 		i := strings.IndexByte(id, 0)
 		if i < 0 {
@@ -49,6 +59,23 @@ func appendInstance(b []byte, number uint16, id string) []byte {
 		}
 		b = append(append(b, id[:i]...), 0, escaped)
 		id = id[i+1:]
+	}
+}
+
+// readID reads what appendID has appended at the start of b, and returns the
+// rest.
+func readID(b []byte) (id string, rest []byte, err error) {
+	var raw []byte
+	for {
+		i := bytes.IndexByte(b, 0)
+		if i < 0 || i+1 == len(b) {
+			return "", nil, errRow
+		}
+		raw = append(raw, b[:i]...)
+		if b[i+1] != escaped {
+			return string(raw), b[i+1:], nil
+		}
+		raw, b = append(raw, 0), b[i+2:]
 	}
 }
 
@@ -127,8 +154,14 @@ func (t typeURLs) get(name []byte, usual bool) string {
 	return s
 }
 
+// appendSnapshot appends s, without a payload if it says that the instance was
+// deleted.
 func appendSnapshot(b []byte, s *entity.Snapshot) []byte {
-	return appendPayload(binary.AppendUvarint(b, uint64(s.Seq)), s.Payload)
+	b = binary.AppendUvarint(b, uint64(s.Seq))
+	if !s.Deleted {
+		b = appendPayload(b, s.Payload)
+	}
+	return b
 }
 
 // readSnapshot reads all of b as what appendSnapshot has appended.
@@ -137,13 +170,29 @@ func readSnapshot(b []byte) (entity.Snapshot, error) {
 	if w <= 0 {
 		return entity.Snapshot{}, errRow
 	}
-	p, err := readPayload(b[w:], newTypeURLs())
-	return entity.Snapshot{Seq: entity.Seq(seq), Payload: p}, err
+	s := entity.Snapshot{Seq: entity.Seq(seq), Deleted: len(b) == w}
+	if s.Deleted {
+		return s, nil
+	}
+	var err error
+	s.Payload, err = readPayload(b[w:], newTypeURLs())
+	return s, err
 }
 
+// snapshotLen returns how many bytes appendSnapshot appends.
+func snapshotLen(s *entity.Snapshot) int {
+	n := uvarintLen(uint64(s.Seq))
+	if !s.Deleted {
+		n += payloadLen(s.Payload)
+	}
+	return n
+}
+
+// appendValue appends v, without a payload if it doesn't exist.
 func appendValue(b []byte, v *entity.Value) []byte {
 	b = binary.AppendUvarint(b, uint64(v.Version))
 	if v.Exists {
+		b = binary.AppendUvarint(b, uint64(record.Milliseconds(v.Expires)))
 		b = appendPayload(b, v.Payload)
 	}
 	return b
@@ -159,6 +208,12 @@ func readValue(b []byte) (entity.Value, error) {
 	if !v.Exists {
 		return v, nil
 	}
+	b = b[w:]
+	expires, w := binary.Uvarint(b)
+	if w <= 0 {
+		return entity.Value{}, errRow
+	}
+	v.Expires = record.Time(int64(expires))
 	var err error
 	v.Payload, err = readPayload(b[w:], newTypeURLs())
 	return v, err
@@ -168,7 +223,7 @@ func readValue(b []byte) (entity.Value, error) {
 func valueLen(v *entity.Value) int {
 	n := uvarintLen(uint64(v.Version))
 	if v.Exists {
-		n += payloadLen(v.Payload)
+		n += uvarintLen(uint64(record.Milliseconds(v.Expires))) + payloadLen(v.Payload)
 	}
 	return n
 }

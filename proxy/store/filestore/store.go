@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -45,9 +46,11 @@ type state struct {
 	lanes    []laneState
 	entities map[string]uint16 // numbers of entities
 	journals journals
-	attempts uint64 // commits that were tried
-	applied  uint64 // commits that are in the log, and
-	durable  uint64 // how many of them were synced
+	attempts uint64    // commits that were tried
+	sweepAt  time.Time // when to look for what has expired
+	swept    int64     // what has expired before this, in milliseconds since 1970, was taken away by commits that are in the log
+	applied  uint64    // commits that are in the log, and
+	durable  uint64    // how many of them were synced
 	// settled is closed when durable grows; nil if nobody waits.
 	settled chan struct{}
 }

@@ -6,8 +6,10 @@
 // It keeps the same promises as the stores that write to a disk, apart from
 // the one of durability, and it passes the same suite. What is committed is
 // copied once, the events of a commit into one piece of memory. What was read
-// is not copied: journals only grow, so that a reader may go on with what it
-// saw while others write.
+// is not copied: journals are never written over, so that a reader may go on
+// with what it saw while others write.
+//
+// Replies that have expired are forgotten by later commits, a few by each.
 //
 // Several members may be there at once. Only [Store.Evict] takes one away.
 package memstore
@@ -15,10 +17,10 @@ package memstore
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 )
@@ -30,20 +32,34 @@ type Store struct {
 	types     map[string]string // each type URL once
 	lanes     map[entity.Member][]int64
 	members   entity.Member // the last id that was given out
-	attempts  uint64        // commits that were tried
-	touched   []*instance   // by the commit that holds mu; kept for its memory
+	expiries  expiries
+	attempts  uint64      // commits that were tried
+	touched   []*instance // by the commit that holds mu; kept for its memory
 }
 
-// An instance is what is stored of one key. The journal only grows: a slice of
-// it stays good without the lock.
+// An instance is what is stored of one key. The journal grows at its end and is
+// cut at its front: a slice of it stays good without the lock.
 type instance struct {
+	key      entity.Key
 	events   []entity.Event
 	snapshot entity.Snapshot
 	value    entity.Value
+	replies  map[entity.IdemKey]entity.Reply
+	outbox   []entity.OutboxRow // in order
 
-	attempt uint64     // the last commit that touched the instance
-	staged  entity.Seq // where the journal ends after the writes of it seen so far
-	version entity.Seq // of the value after these
+	attempt uint64                  // the last commit that touched the instance
+	staged  entity.Seq              // where the journal ends after the writes of it seen so far
+	version entity.Seq              // of the value after these
+	replied map[entity.IdemKey]bool // by these
+}
+
+// end returns where the journal ends.
+func (in *instance) end() entity.Seq {
+	end := in.snapshot.Seq
+	if n := len(in.events); n > 0 {
+		end = max(end, in.events[n-1].Seq)
+	}
+	return end
 }
 
 // New returns an empty store without members.
@@ -108,23 +124,44 @@ func (s *Store) stage(writes []entity.Write) (size int, err error) {
 	s.attempts++
 	s.touched = s.touched[:0]
 	for i := range writes {
-		w := &writes[i]
-		in := s.touch(w.Key)
-		for j := range w.Events {
-			if w.Events[j].Seq != in.staged+1 {
-				return 0, fmt.Errorf("event %d of %v doesn't follow event %d: %w",
-					w.Events[j].Seq, w.Key, in.staged, entity.ErrRefused)
-			}
-			in.staged++
-			size += len(w.Events[j].Value)
+		in := s.touch(writes[i].Key)
+		n, err := in.check(&writes[i])
+		if err != nil {
+			return 0, err
 		}
-		if v := w.Value; v != nil {
-			if v.Version != in.version+1 {
-				return 0, fmt.Errorf("version %d of %v doesn't follow version %d: %w", v.Version, w.Key, in.version, entity.ErrRefused)
-			}
-			in.version++
-		}
+		size += n
 		s.touched = append(s.touched, in)
+	}
+	return size, nil
+}
+
+// check returns whether w follows what is stored and staged, and how many bytes
+// the values of its events have.
+func (in *instance) check(w *entity.Write) (size int, err error) {
+	for j := range w.Events {
+		if w.Events[j].Seq != in.staged+1 {
+			return 0, fmt.Errorf("event %d of %v doesn't follow event %d: %w", w.Events[j].Seq, w.Key, in.staged, entity.ErrRefused)
+		}
+		in.staged++
+		size += len(w.Events[j].Value)
+	}
+	if w.Snapshot != nil {
+		in.staged = max(in.staged, w.Snapshot.Seq)
+	}
+	if v := w.Value; v != nil {
+		if v.Version != in.version+1 {
+			return 0, fmt.Errorf("version %d of %v doesn't follow version %d: %w", v.Version, w.Key, in.version, entity.ErrRefused)
+		}
+		in.version++
+	}
+	if w.Reply != nil {
+		if _, stored := in.replies[w.Reply.Key]; stored || in.replied[w.Reply.Key] {
+			return 0, fmt.Errorf("%s of %v: %w", w.Reply.Method, w.Key, entity.ErrRepeated)
+		}
+		if in.replied == nil {
+			in.replied = map[entity.IdemKey]bool{}
+		}
+		in.replied[w.Reply.Key] = true
 	}
 	return size, nil
 }
@@ -134,11 +171,11 @@ func (s *Store) stage(writes []entity.Write) (size int, err error) {
 func (s *Store) touch(key entity.Key) *instance {
 	in := s.instances[key]
 	if in == nil {
-		in = &instance{}
-		s.instances[entity.Key{Entity: strings.Clone(key.Entity), ID: strings.Clone(key.ID)}] = in
+		in = &instance{key: entity.Key{Entity: strings.Clone(key.Entity), ID: strings.Clone(key.ID)}}
+		s.instances[in.key] = in
 	}
 	if in.attempt != s.attempts {
-		in.attempt, in.staged, in.version = s.attempts, entity.Seq(len(in.events)), in.value.Version
+		in.attempt, in.staged, in.version, in.replied = s.attempts, in.end(), in.value.Version, nil
 	}
 	return in
 }
@@ -148,6 +185,7 @@ func (s *Store) apply(writes []entity.Write, size int) {
 	values := make([]byte, 0, size)
 	for i := range writes {
 		w, in := &writes[i], s.touched[i]
+		in.replied = nil
 		for _, e := range w.Events {
 			from := len(values)
 			values = append(values, e.Value...)
@@ -163,12 +201,29 @@ func (s *Store) apply(writes []entity.Write, size int) {
 		if w.Value != nil {
 			in.value = s.keep(w.Value)
 		}
+		if w.Reply != nil {
+			s.remember(in, w.Reply)
+		}
+		in.send(w)
+		in.trim(w.Trim)
+	}
+	s.forget(time.Now())
+}
+
+// trim removes the events up to seq. Readers may still have them.
+func (in *instance) trim(seq entity.Seq) {
+	i := 0
+	for i < len(in.events) && in.events[i].Seq <= seq {
+		i++
+	}
+	if i > 0 {
+		in.events = slices.Clone(in.events[i:])
 	}
 }
 
 // keep returns what is kept of v.
 func (s *Store) keep(v *entity.Value) entity.Value {
-	kept := entity.Value{Version: v.Version, Exists: v.Exists}
+	kept := entity.Value{Version: v.Version, Exists: v.Exists, Expires: v.Expires}
 	if v.Exists {
 		kept.TypeURL, kept.Value = s.typeURL(v.TypeURL), slices.Clone(v.Value)
 	}
@@ -183,51 +238,4 @@ func (s *Store) typeURL(t string) string {
 		s.types[kept] = kept
 	}
 	return kept
-}
-
-// Snapshot returns the snapshot of key, the zero one if there is none.
-func (s *Store) Snapshot(_ context.Context, key entity.Key) (entity.Snapshot, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if in := s.instances[key]; in != nil {
-		return in.snapshot, nil
-	}
-	return entity.Snapshot{}, nil
-}
-
-// Value returns the value of key, the zero one if none was ever written.
-func (s *Store) Value(_ context.Context, key entity.Key) (entity.Value, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if in := s.instances[key]; in != nil {
-		return in.value, nil
-	}
-	return entity.Value{}, nil
-}
-
-// Events returns the events of key after the one at after, as they are when
-// the loop begins.
-func (s *Store) Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error] {
-	return func(yield func(entity.Event, error) bool) {
-		for _, e := range s.journal(key, after) {
-			if err := ctx.Err(); err != nil {
-				yield(entity.Event{}, fmt.Errorf("events of %v: %w", key, err))
-				return
-			}
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
-
-// journal returns the events of key after the one at after.
-func (s *Store) journal(key entity.Key, after entity.Seq) []entity.Event {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	in := s.instances[key]
-	if in == nil || after >= entity.Seq(len(in.events)) {
-		return nil
-	}
-	return in.events[max(after, 0):]
 }

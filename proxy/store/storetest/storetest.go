@@ -18,12 +18,13 @@ import (
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/shard"
 )
 
 // A Store is all that a proxy asks of its store.
 type Store interface {
 	lane.Store
-	Journal
+	Contents
 
 	// Join returns a new member, whose id was never given out before, with
 	// that many lanes, each of which has made no commit. A store for one
@@ -32,19 +33,46 @@ type Store interface {
 	Join(ctx context.Context, lanes int) (entity.Member, error)
 }
 
-// A Journal gives back what was committed, and only what is durable.
+// Contents are what was committed, and only what is durable.
+type Contents interface {
+	Journal
+	Ledger
+}
+
+// A Journal gives back the state of instances.
 type Journal interface {
 	// Snapshot returns the snapshot of key, the zero one if there is none.
 	Snapshot(ctx context.Context, key entity.Key) (entity.Snapshot, error)
 
-	// Events returns the events of key after the one at after: in order,
-	// without gaps, in bounded memory. The bytes of an event are good until
-	// the next one is asked for. The first error ends it, with a zero Event.
+	// Events returns the events of key after the one at after that were not
+	// removed: in order, without gaps, in bounded memory. The bytes of an event
+	// are good until the next one is asked for. The first error ends it, with a
+	// zero Event.
 	Events(ctx context.Context, key entity.Key, after entity.Seq) iter.Seq2[entity.Event, error]
 
 	// Value returns the value of key, the zero one if none was ever written;
-	// if it was deleted, then only its version.
+	// if it was deleted or has expired, then only its version.
 	Value(ctx context.Context, key entity.Key) (entity.Value, error)
+}
+
+// A Ledger gives back what was committed beside the state of instances.
+type Ledger interface {
+	// Reply returns what is remembered of the command idem of key, and false
+	// if that is nothing. What has expired may still be there; it is for as
+	// long as a write of it would be refused.
+	Reply(ctx context.Context, key entity.Key, idem entity.IdemKey) (entity.Reply, bool, error)
+
+	// Outbox returns the rows of the outbox whose sources are in the shards
+	// from first to last, in bounded memory. Those of one source come together
+	// and in the order of their ids. The first error ends it, with a zero row.
+	Outbox(ctx context.Context, first, last shard.ID) iter.Seq2[entity.OutboxRow, error]
+
+	// Instances returns the ids of the instances of the entity name of which
+	// events, a snapshot (or that it was deleted) or a value are stored. They
+	// come in an order of the store's own, each once; only those that come
+	// after the one that after points to if it isn't nil. What is committed
+	// meanwhile may be there or not. The first error ends it.
+	Instances(ctx context.Context, name string, after *string) iter.Seq2[string, error]
 }
 
 // evict takes the right to write from m.
