@@ -96,10 +96,18 @@ func (n *counters) collectStore(e exporter) {
 	if s, ok := n.Store.(*filestore.Store); ok {
 		m := s.Metrics()
 		e.gauge("store_disk_bytes", "Bytes of all files of the embedded store.", float64(m.DiskBytes))
+		e.gauge("store_disk_full", "1 while writes are refused for want of room on the disk.", float64(oneIf(m.DiskFull)))
 		e.gauge("store_log_bytes", "Bytes of the write-ahead log.", float64(m.LogBytes))
 		e.gauge("store_memory_bytes", "Bytes of the embedded store's tables and cache in memory.", float64(m.MemoryBytes))
 		e.gauge("store_compaction_debt_bytes", "Bytes that wait to be merged.", float64(m.CompactionDebt))
 	}
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func collectInstances(e exporter, name string, s *live.Stats) {

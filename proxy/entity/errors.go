@@ -60,6 +60,10 @@ var (
 	// ErrRepeated reports that the reply of a command is stored already: it
 	// was carried out before. It is a kind of ErrRefused.
 	ErrRepeated = fmt.Errorf("command was carried out before: %w", ErrRefused)
+
+	// ErrFull reports that the store has no room for the commit, for now. It
+	// is an ErrRefused.
+	ErrFull = fmt.Errorf("store is full: %w", ErrRefused)
 )
 
 // A Refusal is the user function's own failure of a command: it has refused it

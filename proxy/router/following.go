@@ -129,8 +129,8 @@ func (f *following) forward() {
 // forwarded gives the answer to the forward to the caller of this call, who must
 // not take it for one that had no effect if this one had.
 func (f *following) forwarded(a entity.Answer) {
-	retried := errors.Is(a.Err, entity.ErrUnavailable) || errors.Is(a.Err, entity.ErrOverloaded)
-	if retried && (f.wrote || f.effects > 0) {
+	again := errors.Is(a.Err, entity.ErrUnavailable) || errors.Is(a.Err, entity.ErrOverloaded) || errors.Is(a.Err, entity.ErrFull)
+	if again && (f.wrote || f.effects > 0) {
 		a.Err = fmt.Errorf("%s/%s was carried out, its forward was not: %w: %w",
 			f.call.Service, f.call.Command, entity.ErrUnknownOutcome, a.Err)
 	}

@@ -96,6 +96,7 @@ func TestForwardThatIsNotCarriedOut(t *testing.T) {
 		"after nothing":             {"", nil, entity.ErrUnavailable, false},
 		"after a write":             {"a", nil, entity.ErrUnavailable, true},
 		"after a write, overloaded": {"a", nil, entity.ErrOverloaded, true},
+		"after a write, full":       {"a", nil, entity.ErrFull, true},
 		"after an effect":           {"", []entity.Effect{async("e")}, entity.ErrUnavailable, true},
 		"after a write in between":  {"b", nil, entity.ErrUnavailable, true},
 		"refused after a write":     {"a", nil, &entity.Refusal{Description: "no"}, false},

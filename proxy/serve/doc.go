@@ -57,6 +57,7 @@
 //	ErrUnknownOutcome   UNAVAILABLE          the error; trailer kairn-outcome: unknown
 //	ErrLaneMoved        UNAVAILABLE          the error; trailer kairn-outcome: unknown
 //	ErrProtocol         INTERNAL             the error
+//	ErrFull             RESOURCE_EXHAUSTED   the error
 //	ErrRefused          INTERNAL             the error
 //	ErrRepeated         INTERNAL             the error
 //	ErrLoop             FAILED_PRECONDITION  the error, with the chain

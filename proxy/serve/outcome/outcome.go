@@ -34,6 +34,7 @@ var statuses = []struct {
 	{entity.ErrUnknownOutcome, codes.Unavailable},
 	{entity.ErrLaneMoved, codes.Unavailable}, // may have been applied before
 	{entity.ErrProtocol, codes.Internal},
+	{entity.ErrFull, codes.ResourceExhausted},
 	{entity.ErrRefused, codes.Internal},
 	{entity.ErrLoop, codes.FailedPrecondition},
 	{entity.ErrInvalid, codes.InvalidArgument},

@@ -59,14 +59,14 @@ func pebbleOptions(log *slog.Logger, d *disk) *pebble.Options {
 			// A table could not be written. That is tried again and again, for
 			// which Open would wait.
 			BackgroundError: func(err error) {
-				log.Warn("store could not write a table, tries again", "err", err)
+				log.Warn("store could not write a table, tries again", "err", err.Error()) // its other text is a stack
 				if !d.breaker.open.Load() {
 					d.breaker.trip(fmt.Errorf("opening the store: %w", err))
 				}
 			},
 			// Whoever reads the rotten file gets the error. Nothing else does.
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
-				log.Error("file of the store is corrupt", "path", info.Path, "err", info.Details)
+				log.Error("file of the store is corrupt", "path", info.Path, "err", info.Details.Error())
 			},
 			WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 				log.Warn("commits wait for the disk", "reason", info.Reason)

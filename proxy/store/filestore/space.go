@@ -41,7 +41,7 @@ func (s *space) take(n int) error {
 	full := err == nil && usage.AvailBytes < min(minSpace, usage.TotalBytes/8)+2*uint64(n)
 	s.full.Store(full)
 	if full {
-		return fmt.Errorf("disk of %s is full, %d bytes are left: %w", s.dir, usage.AvailBytes, entity.ErrRefused)
+		return fmt.Errorf("%d bytes are left on the disk of %s: %w", usage.AvailBytes, s.dir, entity.ErrFull)
 	}
 	s.unknown = spaceEvery
 	return nil

@@ -240,7 +240,7 @@ func TestFullDiskRefusesCommits(t *testing.T) {
 	n := int64(1)
 	for ; n < 200; n++ {
 		err := s.Commit(t.Context(), at(m, n), writesOf(0, n))
-		if errors.Is(err, entity.ErrRefused) {
+		if errors.Is(err, entity.ErrFull) && errors.Is(err, entity.ErrRefused) {
 			break
 		}
 		must(t, err)
