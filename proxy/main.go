@@ -68,7 +68,7 @@ func main() {
 // run serves until ctx is done, then stops what it has started, last first. An
 // error has been reported on out.
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	cfg, err := configFrom(args, getenv, out)
+	cfg, err := configFrom(args, getenv, os.Stdout) // help is what was asked for
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
@@ -105,7 +105,8 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return err
 	}
-	conn, err := discovery.Dial(net.JoinHostPort(cfg.function.host, strconv.Itoa(cfg.function.port)), cfg.maxMessage)
+	function := net.JoinHostPort(cfg.function.host, strconv.Itoa(cfg.function.port))
+	conn, err := discovery.Dial(function, cfg.maxMessage)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	running := p.start(ctx, fail, lines)
 
 	log.Info("serving", "grpc", lines.grpc.Addr().String(), "admin", lines.admin.Addr().String(),
-		"function", conn.Target(), "store", cfg.store, "version", version)
+		"function", function, "store", cfg.store, "version", version)
 	select {
 	case <-ctx.Done():
 		err = nil

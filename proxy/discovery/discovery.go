@@ -213,8 +213,11 @@ func (f *follower) judge(conn context.Context, spec *cloudstate.EntitySpec) {
 		return
 	}
 	for _, e := range catalogue.Entities() {
-		f.log.Info("user function serves entity", "service", e.Service, "type", e.Type,
-			"persistence_id", e.PersistenceID, "passivation", e.Passivation)
+		log := f.log.With("service", e.Service, "type", e.Type, "persistence_id", e.PersistenceID)
+		if e.Passivation > 0 { // else it is the proxy's to say
+			log = log.With("passivation", e.Passivation)
+		}
+		log.Info("user function serves entity")
 	}
 	f.reason = ""
 	f.Found(catalogue)
