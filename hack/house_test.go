@@ -110,7 +110,7 @@ var onlyIn = map[string][]string{
 }
 
 // forTests are libraries that only tests, suites of tests and hack may import.
-var forTests = []string{"github.com/anishathalye/porcupine/...", "github.com/bufbuild/protocompile/...", "pgregory.net/rapid/..."}
+var forTests = []string{"connectrpc.com/connect/...", "github.com/anishathalye/porcupine/...", "github.com/bufbuild/protocompile/...", "pgregory.net/rapid/..."}
 
 func TestImportsBetweenPackages(t *testing.T) {
 	for _, p := range packages(t) {
