@@ -19,7 +19,7 @@ import (
 // with environment variables, people with flags of the same names.
 type config struct {
 	function   function
-	grpcAddr   string
+	edge       edge
 	adminAddr  string
 	store      string
 	dataDir    string
@@ -30,6 +30,18 @@ type config struct {
 	maxMessage int
 	log        logging
 }
+
+// An edge says where clients are served, and how.
+type edge struct {
+	grpcAddr    string
+	httpAddr    string
+	cert, key   string // files; "" for no TLS
+	origins     origins
+	credentials bool
+}
+
+// Origins are those of pages that may call; none if it is empty.
+type origins []string
 
 // A function says where the user function is and how to speak to it.
 type function struct {
@@ -69,8 +81,13 @@ type setting struct {
 func (c *config) settings() []setting {
 	return []setting{
 		{"user-function-host", "127.0.0.1", "host of the user function", text(&c.function.host)},
-		{"user-function-port", "8080", "port of the user function", port(&c.function.port)},
-		{"grpc-addr", "127.0.0.1:9001", "where gRPC is served; port 0 takes any free one", addr(&c.grpcAddr)},
+		{"user-function-port", "8080", "port of the user function", tcpPort(&c.function.port)},
+		{"grpc-addr", "127.0.0.1:9001", "where gRPC is served; port 0 takes any free one", addr(&c.edge.grpcAddr)},
+		{"http-addr", "127.0.0.1:9000", "where REST, gRPC-Web, Connect and gRPC are served on one port", addr(&c.edge.httpAddr)},
+		{"tls-cert-file", "", "certificate of the port of HTTP_ADDR, in PEM; no TLS without it", file(&c.edge.cert)},
+		{"tls-key-file", "", "its key; both are read again when they change", file(&c.edge.key)},
+		{"cors-origins", "", "origins whose pages may call, with commas, such as https://*.example.com; * for all", origin(&c.edge.origins)},
+		{"cors-credentials", "false", "whether these pages may send cookies", boolean(&c.edge.credentials)},
 		{"admin-addr", "127.0.0.1:9090", "where /ready, /live and /metrics are served", addr(&c.adminAddr)},
 		{"store", embedded, "where state is kept: embedded (a folder) or memory (lost at the end)", oneOf(&c.store, embedded, memory)},
 		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},
@@ -121,7 +138,19 @@ func configFrom(args []string, getenv func(string) string, out io.Writer) (confi
 			errs = append(errs, fmt.Errorf("%s: %w", from, err))
 		}
 	}
-	return c, errors.Join(errs...)
+	return c, errors.Join(append(errs, c.edge.check())...)
+}
+
+// check says which settings don't go together.
+func (e *edge) check() error {
+	var errs []error
+	if (e.cert == "") != (e.key == "") {
+		errs = append(errs, errors.New("--tls-cert-file and --tls-key-file: one needs the other"))
+	}
+	if e.credentials && slices.Contains(e.origins, "*") {
+		errs = append(errs, errors.New("--cors-credentials: name the origins then, since * would let every page act for its visitors"))
+	}
+	return errors.Join(errs...)
 }
 
 // variable returns the environment variable of a setting.
@@ -166,6 +195,31 @@ func list(p *services) func(string) error {
 	}
 }
 
+func file(p *string) func(string) error {
+	return func(v string) error { *p = v; return nil }
+}
+
+func origin(p *origins) func(string) error {
+	return func(v string) error {
+		*p = nil
+		for o := range strings.SplitSeq(v, ",") {
+			o = strings.TrimSpace(o)
+			host, ok := strings.CutPrefix(o, "https://")
+			if !ok {
+				host, ok = strings.CutPrefix(o, "http://")
+			}
+			switch {
+			case o == "":
+				continue
+			case o != "*" && (!ok || host == "" || strings.Contains(host, "/") || strings.Count(host, "*") > 1):
+				return fmt.Errorf("%q is no origin like https://example.com or https://*.example.com, nor *", o)
+			}
+			*p = append(*p, o)
+		}
+		return nil
+	}
+}
+
 func oneOf(p *string, values ...string) func(string) error {
 	return func(v string) error {
 		if slices.Contains(values, v) {
@@ -187,7 +241,7 @@ func number(p *int) func(string) error {
 	}
 }
 
-func port(p *int) func(string) error {
+func tcpPort(p *int) func(string) error {
 	return func(v string) error {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > 65535 {

@@ -25,7 +25,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.grpcAddr != "127.0.0.1:9001" || c.store != embedded || c.idle != 30*time.Second || c.log.pprof {
+	if c.edge.grpcAddr != "127.0.0.1:9001" || c.edge.httpAddr != "127.0.0.1:9000" || len(c.edge.origins) > 0 || c.store != embedded || c.idle != 30*time.Second || c.log.pprof {
 		t.Errorf("defaults are %+v", c)
 	}
 	if c.function.metadata.has("shop.ShoppingCart") {
@@ -92,7 +92,11 @@ func TestHelpNamesEverySetting(t *testing.T) {
 		if !strings.Contains(out.String(), "--"+s.name+"="+s.def) {
 			t.Errorf("the help text lacks --%s", s.name)
 		}
-		if !strings.Contains(page, "| `"+variable(s.name)+"` | `"+s.def+"` |") {
+		def := "`" + s.def + "`"
+		if s.def == "" {
+			def = "none"
+		}
+		if !strings.Contains(page, "| `"+variable(s.name)+"` | "+def+" |") {
 			t.Errorf("docs/configuration.md lacks %s with its default %s", variable(s.name), s.def)
 		}
 	}

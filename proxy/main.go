@@ -28,6 +28,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/discovery"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/router"
+	"github.com/kairn-dev/kairn/proxy/serve/port"
 )
 
 // version is set by the linker.
@@ -101,7 +102,7 @@ func newLogger(l logging, out io.Writer) *slog.Logger {
 
 // serveAll starts the parts, waits for the end, and stops them in reverse.
 func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
-	lines, err := listen(ctx, cfg)
+	lines, err := listen(ctx, log, cfg)
 	if err != nil {
 		return err
 	}
@@ -127,11 +128,12 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	counted := &counters{Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, Store: store}
+	counted := &counters{Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, HTTP: &port.Stats{}, Store: store}
 	p := newParts(log, cfg, counted, store, member, conn)
+	p.port.Certificate = lines.certificate
 	running := p.start(ctx, fail, lines)
 
-	log.Info("serving", "grpc", lines.grpc.Addr().String(), "admin", lines.admin.Addr().String(),
+	log.Info("serving", "grpc", lines.grpc.Addr().String(), "http", lines.http.Addr().String(), "admin", lines.admin.Addr().String(),
 		"function", function, "store", cfg.store, "version", version)
 	select {
 	case <-ctx.Done():

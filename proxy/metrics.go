@@ -15,6 +15,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/replica"
 	"github.com/kairn-dev/kairn/proxy/router"
+	"github.com/kairn-dev/kairn/proxy/serve/port"
 	"github.com/kairn-dev/kairn/proxy/stats"
 	"github.com/kairn-dev/kairn/proxy/store/filestore"
 )
@@ -24,6 +25,7 @@ type counters struct {
 	Lane     *lane.Stats
 	Router   *router.Stats
 	Actions  *action.Stats
+	HTTP     *port.Stats
 	Live     *live.Set
 	Replicas *replica.Set
 	Store    store
@@ -77,6 +79,7 @@ func collectReplicas(e exporter, name string, s *replica.Stats) {
 
 func (n *counters) collectCalls(e exporter) {
 	e.counter("calls_total", "Calls from outside.", &n.Router.Calls)
+	e.protocols(n.HTTP)
 	e.counter("action_calls_total", "Calls of actions that have ended.", &n.Actions.Calls)
 	e.counter("action_calls_failed_total", "Calls of actions that ended with an error or a refusal.", &n.Actions.Failed)
 	e.counter("action_requests_total", "Messages of calls that were sent to actions.", &n.Actions.Requests)
@@ -150,6 +153,14 @@ func (e exporter) desc(name, help string, entity []string) *prometheus.Desc {
 
 func (e exporter) counter(name, help string, n *atomic.Int64, entity ...string) {
 	e.out <- prometheus.MustNewConstMetric(e.desc(name, help, entity), prometheus.CounterValue, float64(n.Load()), entity...)
+}
+
+// protocols sends how many requests came over the shared port by each protocol.
+func (e exporter) protocols(s *port.Stats) {
+	desc := prometheus.NewDesc("kairn_http_requests_total", "Requests on the shared port.", []string{"protocol"}, nil)
+	for name, n := range map[string]*atomic.Int64{"grpc": &s.GRPC, "grpc-web": &s.GRPCWeb, "connect": &s.Connect, "rest": &s.REST} {
+		e.out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n.Load()), name)
+	}
 }
 
 func (e exporter) gauge(name, help string, v float64, entity ...string) {

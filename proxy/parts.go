@@ -28,24 +28,10 @@ import (
 	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve"
+	"github.com/kairn-dev/kairn/proxy/serve/port"
+	"github.com/kairn-dev/kairn/proxy/serve/rest"
 	"github.com/kairn-dev/kairn/proxy/userfunc"
 )
-
-// lines are what the proxy listens on.
-type lines struct{ grpc, admin net.Listener }
-
-func listen(ctx context.Context, cfg config) (lines, error) {
-	var lc net.ListenConfig
-	g, err := lc.Listen(ctx, "tcp", cfg.grpcAddr)
-	if err != nil {
-		return lines{}, fmt.Errorf("serve gRPC: %w", err)
-	}
-	a, err := lc.Listen(ctx, "tcp", cfg.adminAddr)
-	if err != nil {
-		return lines{}, errors.Join(fmt.Errorf("serve the admin port: %w", err), g.Close())
-	}
-	return lines{g, a}, nil
-}
 
 // served is what the function serves, or why it can't be called.
 type served struct {
@@ -63,6 +49,8 @@ type parts struct {
 	live      *live.Set
 	replicas  *replica.Set
 	grpc      *serve.GRPC
+	rest      *rest.Handler
+	port      *port.Port
 	admin     *http.Server
 	stopping  atomic.Bool
 }
@@ -106,7 +94,7 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		MaxDepth:   maxDepth,
 		Stats:      n.Router,
 	})
-	p.grpc = serve.NewGRPC(log, p.catalogue, r, r, serve.Options{MaxReceive: cfg.maxMessage, Drain: cfg.shutdown * 3 / 4})
+	p.newEdge(cfg, r, n.HTTP)
 	p.admin = &http.Server{
 		Handler:           serve.Admin(p.ready, n.handler(), cfg.log.pprof),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -163,6 +151,9 @@ func (k keyed) Stream(ctx context.Context, m *route.Method, call entity.Call,
 
 // found says that the function can be called, for what is in c.
 func (p *parts) found(c *route.Catalogue) {
+	for _, wrong := range p.rest.Use(c) {
+		p.reporter.ReportError(wrong)
+	}
 	p.served.Store(&served{catalogue: c})
 	p.grpc.SetServing(true)
 }
@@ -236,7 +227,7 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 			defer work.Wait()
 			return discovery.Run(ctx, p.log, p.discovery)
 		}),
-		edge: begin(ctx, fail, func(ctx context.Context) error { return p.grpc.Run(ctx, l.grpc) }),
+		edge: begin(ctx, fail, func(ctx context.Context) error { return p.serveClients(ctx, l) }),
 	}
 }
 

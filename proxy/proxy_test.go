@@ -55,6 +55,7 @@ func startFunction(t *testing.T, addr string, entities ...sdk.Entity) (at string
 type proxyUnderTest struct {
 	log   *logged
 	grpc  *grpc.ClientConn
+	http  string
 	admin string
 	stop  func() error
 }
@@ -109,7 +110,7 @@ func startProxy(t *testing.T, function string, settings ...string) *proxyUnderTe
 	}
 	args := append([]string{
 		"--user-function-host=" + host, "--user-function-port=" + port,
-		"--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--data-dir=" + t.TempDir(),
+		"--grpc-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--data-dir=" + t.TempDir(),
 	}, settings...)
 	p := &proxyUnderTest{log: &logged{added: make(chan struct{})}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -118,11 +119,11 @@ func startProxy(t *testing.T, function string, settings ...string) *proxyUnderTe
 	p.stop = sync.OnceValue(func() error { cancel(); return <-ran })
 	t.Cleanup(func() { _ = p.stop() })
 
-	var at struct{ GRPC, Admin string }
+	var at struct{ GRPC, HTTP, Admin string }
 	if err := json.Unmarshal([]byte(p.log.await(t, `"msg":"serving"`)), &at); err != nil {
 		t.Fatal(err)
 	}
-	p.admin = "http://" + at.Admin
+	p.http, p.admin = "http://"+at.HTTP, "http://"+at.Admin
 	p.grpc, err = grpc.NewClient("passthrough:///"+at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +206,7 @@ func TestSecondProxyOnAFolderIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	startProxy(t, function, "--data-dir="+dir)
 	var out bytes.Buffer
-	args := []string{"--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--data-dir=" + dir}
+	args := []string{"--grpc-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--data-dir=" + dir}
 	if err := run(t.Context(), args, env(), &out); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("the second one ended with %v", err)
 	}

@@ -64,7 +64,7 @@ func startStuck(t *testing.T, settings ...string) (proxy *exec.Cmd, out *logged,
 		t.Fatal(err)
 	}
 	proxy = exec.CommandContext(t.Context(), os.Args[0], append(settings, "--user-function-port="+port)...)
-	proxy.Env = append(os.Environ(), asProxy+"=1", "STORE=memory", "GRPC_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
+	proxy.Env = append(os.Environ(), asProxy+"=1", "STORE=memory", "GRPC_ADDR=127.0.0.1:0", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
 	out = &logged{added: make(chan struct{})}
 	proxy.Stderr = out
 	if err := proxy.Start(); err != nil {

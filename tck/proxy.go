@@ -34,7 +34,7 @@ func (p *parts) command(ctx context.Context, cfg config, function string, logs i
 	args := strings.Fields(cfg.proxyCommand)
 	running, end := context.WithCancel(p.ctx)
 	cmd := exec.CommandContext(running, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "USER_FUNCTION_HOST="+host, "USER_FUNCTION_PORT="+port, "GRPC_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "USER_FUNCTION_HOST="+host, "USER_FUNCTION_PORT="+port, "GRPC_ADDR=127.0.0.1:0", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
 	cmd.Env = append(cmd.Env, cfg.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTime

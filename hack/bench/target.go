@@ -60,7 +60,7 @@ func (b *bench) startTarget(g *proc.Group, o order) (*proc.Process, error) {
 	}
 	return g.Start(proc.Spec{Name: o.target, Path: b.proxy, Env: []string{
 		"USER_FUNCTION_HOST=" + host, "USER_FUNCTION_PORT=" + port,
-		"GRPC_ADDR=" + o.listen, "ADMIN_ADDR=" + anyPort,
+		"GRPC_ADDR=" + o.listen, "HTTP_ADDR=" + anyPort, "ADMIN_ADDR=" + anyPort,
 		"STORE=" + store, "DATA_DIR=" + dir,
 		"PPROF=" + strconv.FormatBool(o.pprof), "GOGC=" + o.gogc,
 	}})

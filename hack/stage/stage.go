@@ -57,6 +57,10 @@ type Stage struct {
 	Env      []string // for the proxy, besides its addresses
 	Log      io.Writer
 
+	// HTTP is where REST and all else that is not gRPC alone is served, "host:port",
+	// once Start has returned.
+	HTTP string
+
 	port     int // of the function; the same each time
 	function *process
 	proxy    *process
@@ -86,14 +90,15 @@ func (s *Stage) start(ctx context.Context) error {
 	if s.function, err = start(s.Log, s.Function, nil, "HOST=127.0.0.1", "PORT="+port); err != nil {
 		return err
 	}
-	env := append([]string{"USER_FUNCTION_PORT=" + port, "GRPC_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, s.Env...)
-	serving := make(chan string, 1)
+	env := append([]string{"USER_FUNCTION_PORT=" + port, "GRPC_ADDR=127.0.0.1:0", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, s.Env...)
+	serving := make(chan addresses, 1)
 	if s.proxy, err = start(s.Log, s.Proxy, serving, env...); err != nil {
 		return err
 	}
 	select {
-	case addr := <-serving:
-		return s.connect(ctx, addr)
+	case at := <-serving:
+		s.HTTP = at.HTTP
+		return s.connect(ctx, at.GRPC)
 	case <-s.proxy.done:
 		return fmt.Errorf("proxy ended before it served:\n%s", s.proxy.tail())
 	case <-ctx.Done():
@@ -168,6 +173,9 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// Addresses are where a proxy says that it serves.
+type addresses struct{ GRPC, HTTP string }
+
 // A process is a child of this one.
 type process struct {
 	name string
@@ -181,7 +189,7 @@ type process struct {
 
 // start runs a program. If serving isn't nil, it is told where the program says
 // that it listens.
-func start(log io.Writer, program string, serving chan<- string, env ...string) (*process, error) {
+func start(log io.Writer, program string, serving chan<- addresses, env ...string) (*process, error) {
 	p := &process{name: filepath.Base(program), cmd: exec.Command(program), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = attributes()
@@ -201,7 +209,7 @@ func start(log io.Writer, program string, serving chan<- string, env ...string) 
 }
 
 // read keeps the last lines that p logs.
-func (p *process) read(stderr io.Reader, log io.Writer, serving chan<- string) {
+func (p *process) read(stderr io.Reader, log io.Writer, serving chan<- addresses) {
 	const keep = 20
 	lines := bufio.NewReader(stderr)
 	for {
@@ -213,9 +221,12 @@ func (p *process) read(stderr io.Reader, log io.Writer, serving chan<- string) {
 		p.last = append(p.last, line)
 		p.last = slices.Delete(p.last, 0, max(0, len(p.last)-keep))
 		p.mu.Unlock()
-		var said struct{ Msg, GRPC string }
+		var said struct {
+			Msg string
+			addresses
+		}
 		if serving != nil && json.Unmarshal(line, &said) == nil && said.Msg == "serving" {
-			serving <- said.GRPC
+			serving <- said.addresses
 			serving = nil
 		}
 		if err != nil {
