@@ -71,9 +71,16 @@ type rig struct {
 	in    protoreflect.MessageDescriptor
 }
 
+// rigs are those that there are already, since compiling takes the most time.
+var rigs = map[string]*rig{}
+
 // newRig makes a rig of an HTTP rule; the empty one is the default route.
 func newRig(t testing.TB, rule, types string) *rig {
 	t.Helper()
+	key := rule + types
+	if r := rigs[key]; r != nil {
+		return r
+	}
 	if rule != "" {
 		rule = "option (google.api.http) = {" + rule + "};"
 	}
@@ -87,7 +94,8 @@ func newRig(t testing.TB, rule, types string) *rig {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return &rig{transcode.New(c.Files()), table, m.Input()}
+	rigs[key] = &rig{transcode.New(c.Files()), table, m.Input()}
+	return rigs[key]
 }
 
 // request returns the message that a request makes, as JSON.

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rest serves the methods of a user function over plain HTTP with JSON,
-// by their google.api.http rules.
 package rest
 
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/httprule"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/transcode"
 )
 
 // A Submitter carries calls out, as that of package serve does.
@@ -50,25 +59,146 @@ type Handler struct {
 	submitter Submitter
 	streamer  Streamer
 	options   Options
+	served    atomic.Pointer[served]
+	calls     calls
 }
 
 // New returns a Handler that finds the methods to serve in the catalogue of the
 // moment, or the reason why there is none. Catalogue is called for each request.
 func New(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, streams Streamer, o Options) *Handler {
 	o.MaxReceive = cmp.Or(o.MaxReceive, 4<<20)
-	return &Handler{log: log, catalogue: catalogue, submitter: to, streamer: streams, options: o}
+	return &Handler{
+		log: log, catalogue: catalogue, submitter: to, streamer: streams, options: o,
+		calls: calls{off: make(chan struct{})},
+	}
+}
+
+// A served is a catalogue with what has been made of it.
+type served struct {
+	catalogue *route.Catalogue
+	table     *httprule.Table
+	codec     *transcode.Codec
+	documents documents
 }
 
 // Use prepares to serve a catalogue that the function Catalogue will return, and
 // returns what is wrong with the HTTP rules in it, each a line of text for the
 // author of the function. Methods whose rules are wrong are served without them.
-func (h *Handler) Use(c *route.Catalogue) []string { return nil }
+func (h *Handler) Use(c *route.Catalogue) []string {
+	s, problems := newServed(c)
+	h.served.Store(s)
+	var texts []string
+	for _, p := range problems {
+		texts = append(texts, p.Error())
+	}
+	return texts
+}
 
-// Cut ends all streamed calls, and those that are still to begin, with
-// UNAVAILABLE and kairn-outcome: unknown. It returns whether there were any.
-func (h *Handler) Cut() bool { return false }
+func newServed(c *route.Catalogue) (*served, []*httprule.Problem) {
+	table, problems := httprule.Compile(methodsOf(c))
+	return &served{catalogue: c, table: table, codec: transcode.New(c.Files()), documents: newDocuments(c, table)}, problems
+}
+
+// methodsOf returns the methods of c in the order of their declaration.
+func methodsOf(c *route.Catalogue) iter.Seq[protoreflect.MethodDescriptor] {
+	return func(yield func(protoreflect.MethodDescriptor) bool) {
+		for _, s := range servicesOf(c) {
+			for i := range s.Methods().Len() {
+				if !yield(s.Methods().Get(i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// servicesOf returns the services of c in the order of their declaration.
+func servicesOf(c *route.Catalogue) []protoreflect.ServiceDescriptor {
+	var services []protoreflect.ServiceDescriptor
+	for _, e := range c.Entities() {
+		d, err := c.Files().FindDescriptorByName(protoreflect.FullName(e.Service))
+		if s, ok := d.(protoreflect.ServiceDescriptor); ok && err == nil {
+			services = append(services, s)
+		}
+	}
+	return services
+}
+
+// now returns what is served at the moment.
+func (h *Handler) now() (*served, error) {
+	c, err := h.catalogue()
+	if errors.Is(err, entity.ErrUnavailable) {
+		return nil, err
+	}
+	if err != nil { // the call can be sent again whatever the reason is
+		return nil, fmt.Errorf("%w: %s", entity.ErrUnavailable, err.Error())
+	}
+	s := h.served.Load()
+	if s == nil || s.catalogue != c {
+		s, _ = newServed(c) // Use has said what is wrong with it, or will
+		h.served.Store(s)
+	}
+	return s, nil
+}
 
 // ServeHTTP serves one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	http.Error(w, "REST is not served yet", http.StatusNotImplemented)
+	s, err := h.now()
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if isWebSocket(r) {
+		h.serveWebSocket(w, r, s)
+		return
+	}
+	b, values, allowed := s.table.Match(r.Method, r.URL.EscapedPath())
+	switch {
+	case b != nil:
+		h.serve(w, r, s, b, values)
+	case len(allowed) > 0:
+		h.notAllowed(w, r, allowed)
+	case !h.servePage(w, r, s):
+		h.fail(w, r, &httpError{http.StatusNotFound, codes.NotFound, "there is nothing at " + r.URL.Path})
+	}
+}
+
+// notAllowed says which verbs a path has.
+func (h *Handler) notAllowed(w http.ResponseWriter, r *http.Request, allowed []string) {
+	if slices.Contains(allowed, http.MethodGet) && !slices.Contains(allowed, http.MethodHead) {
+		allowed = append(allowed, http.MethodHead)
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	text := fmt.Sprintf("%s is not for %s, but for %s", r.URL.Path, r.Method, strings.Join(allowed, ", "))
+	h.fail(w, r, &httpError{http.StatusMethodNotAllowed, codes.Unimplemented, text})
+}
+
+// serve carries out the call of b that a request makes.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s *served, b *httprule.Binding, values []string) {
+	m := s.catalogue.Lookup(string(b.Method.Parent().FullName()), string(b.Method.Name()))
+	c, err := newCall(h, s, b, m, r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	defer c.end()
+	c.params.Values = values
+	in := &incoming{call: c, r: r}
+	switch {
+	case m.ServerStreams:
+		h.serveStream(w, r, c, in)
+	case m.ClientStreams:
+		out := &single{}
+		h.answer(w, r, c, out.of(h.streamer.Stream(c.ctx, c.call, exchange{in, out})))
+	default:
+		if c.call.Payload, err = in.only(); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		h.answer(w, r, c, c.ask())
+	}
 }

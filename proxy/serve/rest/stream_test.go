@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+)
+
+// counting sends n items, with metadata, and ends with err.
+func counting(n int, err error) function {
+	return function{stream: func(_ context.Context, call entity.Call, client entity.Exchange) error {
+		for i := range n {
+			md := entity.Metadata{{Name: "number", Value: fmt.Sprint(i)}}
+			if err := client.Send([]byte{0x10, byte(i + 1)}, md); err != nil {
+				return err
+			}
+		}
+		return err
+	}}
+}
+
+func TestStreamedReply(t *testing.T) {
+	const events = "data: {\"id\":\"\",\"count\":1}\n\ndata: {\"id\":\"\",\"count\":2}\n\n"
+	const lines = "{\"id\":\"\",\"count\":1}\n{\"id\":\"\",\"count\":2}\n"
+	const failed = `{"error":{"code":500,"message":"sold out","status":"UNKNOWN"}}`
+	for _, tt := range []struct {
+		accept, kind string
+		err          error
+		want         string
+	}{
+		{"*/*", "application/json", nil, lines},
+		{"application/x-ndjson", "application/x-ndjson", nil, lines},
+		{"text/event-stream", "text/event-stream", nil, events},
+		{"", "application/json", &entity.Refusal{Description: "sold out"}, lines + failed + "\n"},
+		{"text/event-stream", "text/event-stream", &entity.Refusal{Description: "sold out"}, events + "event: error\ndata: " + failed + "\n\n"},
+	} {
+		r := send(t, start(t, counting(2, tt.err), Options{}), "GET", "/watch/1", "", "Accept", tt.accept)
+		r.want(t, http.StatusOK, tt.want)
+		if got := r.Header.Get("Content-Type"); got != tt.kind {
+			t.Errorf("it is of type %q, want %q", got, tt.kind)
+		}
+		if got := r.Header.Get("Number"); got != "0" {
+			t.Errorf("header %q", got)
+		}
+		if got := r.Trailer.Get("Number"); got != "1" {
+			t.Errorf("trailer %q", got)
+		}
+		status := ""
+		if tt.err != nil {
+			status = "2 sold out"
+		}
+		if got := strings.TrimSpace(r.Trailer.Get("Grpc-Status") + " " + r.Trailer.Get("Grpc-Message")); got != status {
+			t.Errorf("trailers %q, want %q", got, status)
+		}
+	}
+	send(t, start(t, counting(0, nil), Options{}), "GET", "/watch/1", "").want(t, http.StatusOK, "")
+}
+
+func TestRawStreamThatFailsIsCutOff(t *testing.T) {
+	url := start(t, function{stream: func(_ context.Context, _ entity.Call, client entity.Exchange) error {
+		if err := client.Send([]byte("\x12\x06\x12\x04half"), nil); err != nil {
+			return err
+		}
+		return entity.ErrUnavailable
+	}}, Options{})
+	r := send(t, url, "PUT", "/load/x", "")
+	r.want(t, http.StatusOK, "half cut off: unexpected EOF")
+	if got := r.Header.Get("Content-Type"); got != "application/octet-stream" {
+		t.Errorf("it is of type %q", got)
+	}
+}
+
+// TestMessagesGoBothWaysAtOnce speaks with a method whose requests and replies
+// are streamed, message by message, over HTTP/1.1 and HTTP/2.
+func TestMessagesGoBothWaysAtOnce(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		s := httptest.NewUnstartedServer(newHandler(t, echo, Options{}))
+		s.EnableHTTP2 = version == 2
+		s.StartTLS()
+		in, out := io.Pipe()
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.URL+"/talk/x", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go fmt.Fprint(out, `{"count":1}`)
+		resp, err := s.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.ProtoMajor != version {
+			t.Errorf("it is HTTP/%d", resp.ProtoMajor)
+		}
+		lines := bufio.NewReader(resp.Body)
+		for i := 1; i < 4; i++ {
+			line, err := lines.ReadString('\n')
+			if want := fmt.Sprintf("{\"id\":\"x\",\"count\":%d}\n", i); err != nil || line != want {
+				t.Fatalf("got %q, %v, want %q", line, err, want)
+			}
+			go fmt.Fprintf(out, "\n{\"count\":%d}", i+1)
+		}
+		line, err := lines.ReadString('\n')
+		if err != nil || line != "{\"id\":\"x\",\"count\":4}\n" {
+			t.Errorf("got %q, %v", line, err)
+		}
+		out.Close()
+		if rest, err := lines.ReadString('\n'); !errors.Is(err, io.EOF) || rest != "" {
+			t.Errorf("got %q, %v at the end", rest, err)
+		}
+		resp.Body.Close()
+		s.Close()
+	}
+}
