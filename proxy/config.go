@@ -38,6 +38,7 @@ type edge struct {
 	cert, key   string // files; "" for no TLS
 	origins     origins
 	credentials bool
+	restErrors  string
 }
 
 // Origins are those of pages that may call; none if it is empty.
@@ -71,6 +72,12 @@ const (
 	memory   = "memory"
 )
 
+// How REST tells that the function has failed.
+const (
+	jsonErrors = "json"
+	textErrors = "text"
+)
+
 // A setting is one line of the help text.
 type setting struct {
 	name, def, help string
@@ -88,6 +95,7 @@ func (c *config) settings() []setting {
 		{"tls-key-file", "", "its key; both are read again when they change", file(&c.edge.key)},
 		{"cors-origins", "", "origins whose pages may call, with commas, such as https://*.example.com; * for all", origin(&c.edge.origins)},
 		{"cors-credentials", "false", "whether these pages may send cookies", boolean(&c.edge.credentials)},
+		{"rest-errors", jsonErrors, "how REST tells that the function failed: json, or text with status 500 as the reference does", oneOf(&c.edge.restErrors, jsonErrors, textErrors)},
 		{"admin-addr", "127.0.0.1:9090", "where /ready, /live and /metrics are served", addr(&c.adminAddr)},
 		{"store", embedded, "where state is kept: embedded (a folder) or memory (lost at the end)", oneOf(&c.store, embedded, memory)},
 		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},

@@ -62,7 +62,11 @@ func (l lines) close() {
 func (p *parts) newEdge(cfg config, to *router.Router, stats *port.Stats) {
 	drain := cfg.shutdown * 3 / 4
 	p.grpc = serve.NewGRPC(p.log, p.catalogue, to, to, serve.Options{MaxReceive: cfg.maxMessage, Drain: drain})
-	p.rest = rest.New(p.log, p.catalogue, to, to, rest.Options{MaxReceive: cfg.maxMessage})
+	p.rest = rest.New(p.log, p.catalogue, to, to, rest.Options{
+		MaxReceive: cfg.maxMessage,
+		BareErrors: cfg.edge.restErrors == textErrors,
+		Origins:    cfg.edge.origins,
+	})
 	p.port = port.New(p.log, port.Config{
 		RPC:   rpc.New(p.grpc, p.catalogue, rpc.Options{MaxReceive: cfg.maxMessage}),
 		REST:  p.rest,

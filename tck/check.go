@@ -160,8 +160,13 @@ func (p *parts) target(cfg config, logs io.Writer) (*suite.Target, error) {
 	}
 	proxy := cfg.proxy
 	if cfg.proxyCommand != "" {
-		if proxy, err = p.command(ctx, cfg, listen, logs); err != nil {
+		at, err := p.command(ctx, cfg, listen, logs)
+		if err != nil {
 			return nil, err
+		}
+		proxy = at.GRPC
+		if target.HTTP == "" && at.HTTP != "" {
+			target.HTTP = "http://" + at.HTTP
 		}
 	}
 	if err := target.Discovered(ctx); err != nil {

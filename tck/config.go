@@ -35,7 +35,8 @@ func configFrom(args []string, out io.Writer) (config, error) {
 	flags.StringVar(&c.proxy, "proxy", "", "`address` of the proxy's gRPC; needs -listen")
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:0", "`address` where the proxy believes the function is")
 	flags.StringVar(&c.proxyCommand, "proxy-command", "", "`command` that starts the proxy; gets USER_FUNCTION_HOST, USER_FUNCTION_PORT,\n"+
-		"GRPC_ADDR, HTTP_ADDR and ADMIN_ADDR, and logs a JSON object with msg \"serving\" and its address in grpc")
+		"GRPC_ADDR, HTTP_ADDR and ADMIN_ADDR, and logs a JSON object with msg \"serving\" and\n"+
+		"its addresses in grpc and http")
 	flags.StringVar(&c.http, "http", "", "base `URL` of the proxy's HTTP, such as http://127.0.0.1:9000")
 	flags.StringVar(&c.cases, "cases", "", "`numbers` of the cases to run, such as 91,93,K2; all if not given")
 	flags.StringVar(&c.json, "json", "", "`file` for the results as JSON")

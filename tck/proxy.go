@@ -25,16 +25,19 @@ import (
 // stopTime is how long a proxy may take to stop before it is killed.
 const stopTime = 20 * time.Second
 
-// command starts the proxy and returns the address where it serves gRPC.
-func (p *parts) command(ctx context.Context, cfg config, function string, logs io.Writer) (string, error) {
+// Addresses are where a proxy serves. HTTP may be missing.
+type addresses struct{ GRPC, HTTP string }
+
+// command starts the proxy and returns where it serves.
+func (p *parts) command(ctx context.Context, cfg config, function string, logs io.Writer) (addresses, error) {
 	host, port, err := net.SplitHostPort(function)
 	if err != nil {
-		return "", err
+		return addresses{}, err
 	}
 	args := strings.Fields(cfg.proxyCommand)
 	running, end := context.WithCancel(p.ctx)
 	cmd := exec.CommandContext(running, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "USER_FUNCTION_HOST="+host, "USER_FUNCTION_PORT="+port, "GRPC_ADDR=127.0.0.1:0", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "USER_FUNCTION_HOST="+host, "USER_FUNCTION_PORT="+port, "GRPC_ADDR=127.0.0.1:0", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "REST_ERRORS=text")
 	cmd.Env = append(cmd.Env, cfg.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTime
@@ -42,14 +45,14 @@ func (p *parts) command(ctx context.Context, cfg config, function string, logs i
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		end()
-		return "", err
+		return addresses{}, err
 	}
 	if err := cmd.Start(); err != nil {
 		end()
-		return "", fmt.Errorf("start the proxy: %w", err)
+		return addresses{}, fmt.Errorf("start the proxy: %w", err)
 	}
-	serving := make(chan string, 1) // room for the address, so that nobody has to wait for it
-	ended := make(chan error, 1)    // likewise
+	serving := make(chan addresses, 1) // room for one, so that nobody has to wait for it
+	ended := make(chan error, 1)       // likewise
 	p.work.Go(func() {
 		err := errors.Join(follow(stderr, logs, serving), cmd.Wait())
 		if running.Err() == nil {
@@ -65,21 +68,24 @@ func (p *parts) command(ctx context.Context, cfg config, function string, logs i
 		return nil
 	}
 	select {
-	case address := <-serving:
-		return address, nil
+	case at := <-serving:
+		return at, nil
 	case <-ctx.Done():
-		return "", fmt.Errorf("wait for the proxy to serve: %w", context.Cause(ctx))
+		return addresses{}, fmt.Errorf("wait for the proxy to serve: %w", context.Cause(ctx))
 	}
 }
 
-// follow copies the proxy's log and sends the address that it serves on.
-func follow(from io.Reader, to io.Writer, serving chan<- string) error {
+// follow copies the proxy's log and sends the addresses that it serves on.
+func follow(from io.Reader, to io.Writer, serving chan<- addresses) error {
 	lines := bufio.NewScanner(from)
 	for lines.Scan() {
-		var line struct{ Msg, Grpc string }
+		var line struct {
+			Msg string
+			addresses
+		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
 			select {
-			case serving <- line.Grpc:
+			case serving <- line.addresses:
 			default: // it has said so before
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
@@ -36,16 +35,13 @@ func newCall(h *Handler, s *served, b *httprule.Binding, m *route.Method, r *htt
 	if err != nil {
 		return nil, err
 	}
-	ctx, end := h.calls.begin(r.Context())
+	ctx, end := r.Context(), func() {}
 	if timeout := r.Header.Get("Grpc-Timeout"); timeout != "" {
 		d, err := parseTimeout(timeout)
 		if err != nil {
-			end()
 			return nil, err
 		}
-		limited, cancel := context.WithTimeout(ctx, d)
-		cut := end
-		ctx, end = limited, func() { cancel(); cut() }
+		ctx, end = context.WithTimeout(ctx, d)
 	}
 	c := &call{handler: h, served: s, binding: b, method: m, ctx: ctx, end: end}
 	c.params.Query = r.URL.RawQuery
@@ -121,52 +117,4 @@ func (s *single) of(err error) entity.Answer {
 		s.answer.Err = fmt.Errorf("no reply came: %w", entity.ErrProtocol)
 	}
 	return s.answer
-}
-
-// errCutOff is why a call ends when the proxy stops and can't wait for it.
-var errCutOff = fmt.Errorf("%w: the proxy is stopping", entity.ErrUnknownOutcome)
-
-// calls are the calls that run, so that they can be ended.
-type calls struct {
-	off  chan struct{} // closed by cut
-	mu   sync.Mutex
-	over bool
-	open map[*context.CancelCauseFunc]bool
-}
-
-// begin returns the context of a call that begins, and what ends it.
-func (s *calls) begin(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		cancel(errCutOff)
-	}
-	if s.open == nil {
-		s.open = map[*context.CancelCauseFunc]bool{}
-	}
-	key := &cancel
-	s.open[key] = true
-	return ctx, func() {
-		s.mu.Lock()
-		delete(s.open, key)
-		s.mu.Unlock()
-		cancel(nil)
-	}
-}
-
-// Cut ends all calls, and those that are still to begin, with UNAVAILABLE and
-// kairn-outcome: unknown. It returns whether there were any.
-func (h *Handler) Cut() bool {
-	s := &h.calls
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.over {
-		close(s.off)
-	}
-	s.over = true
-	for cancel := range s.open {
-		(*cancel)(errCutOff)
-	}
-	return len(s.open) > 0
 }

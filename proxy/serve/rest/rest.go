@@ -60,17 +60,14 @@ type Handler struct {
 	streamer  Streamer
 	options   Options
 	served    atomic.Pointer[served]
-	calls     calls
 }
 
 // New returns a Handler that finds the methods to serve in the catalogue of the
 // moment, or the reason why there is none. Catalogue is called for each request.
+// A call ends with the context of its request, and with the cause of that.
 func New(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, streams Streamer, o Options) *Handler {
 	o.MaxReceive = cmp.Or(o.MaxReceive, 4<<20)
-	return &Handler{
-		log: log, catalogue: catalogue, submitter: to, streamer: streams, options: o,
-		calls: calls{off: make(chan struct{})},
-	}
+	return &Handler{log: log, catalogue: catalogue, submitter: to, streamer: streams, options: o}
 }
 
 // A served is a catalogue with what has been made of it.

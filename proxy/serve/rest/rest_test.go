@@ -228,10 +228,7 @@ func TestWrongRulesAreSaid(t *testing.T) {
 }
 
 func TestCallEndsWithItsClientAndWithTheProxy(t *testing.T) {
-	for name, end := range map[string]func(*Handler, context.CancelFunc){
-		"client": func(_ *Handler, cancel context.CancelFunc) { cancel() },
-		"proxy":  func(h *Handler, _ context.CancelFunc) { h.Cut() },
-	} {
+	for name, cause := range map[string]error{"client": nil, "proxy": entity.ErrUnknownOutcome} {
 		for _, target := range []string{"/carts/1", "/do", "/watch/1"} {
 			begun := make(chan (<-chan struct{}), 1)
 			h := newHandler(t, function{
@@ -242,7 +239,7 @@ func TestCallEndsWithItsClientAndWithTheProxy(t *testing.T) {
 					return context.Cause(ctx)
 				},
 			}, Options{})
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithCancelCause(t.Context())
 			w := httptest.NewRecorder()
 			ended := make(chan struct{})
 			go func() {
@@ -250,13 +247,12 @@ func TestCallEndsWithItsClientAndWithTheProxy(t *testing.T) {
 				h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", target, nil))
 			}()
 			done := <-begun
-			end(h, cancel)
+			cancel(cause)
 			<-done
 			<-ended
 			if name == "proxy" && (w.Code != 503 || w.Header().Get("Kairn-Outcome") != "unknown") {
 				t.Errorf("%s: got %d, %v", target, w.Code, w.Header())
 			}
-			cancel()
 		}
 	}
 }
