@@ -94,7 +94,10 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.step(idle, func() error { return b.measureIdle(ctx) }); err != nil {
 		return err
 	}
-	return b.step(start, func() error { return b.measureStarts(ctx) })
+	if err := b.step(start, func() error { return b.measureStarts(ctx) }); err != nil {
+		return err
+	}
+	return b.step(edge, func() error { return b.measureEdge(ctx) })
 }
 
 // step does a measurement if it was asked for.

@@ -47,6 +47,7 @@ const (
 	instances = "instances"
 	idle      = "idle"
 	start     = "start"
+	edge      = "edge"
 )
 
 // kairns are the targets that are our proxy.
@@ -60,7 +61,7 @@ func measurements() []string {
 	for _, s := range scenarios {
 		all = append(all, s.name)
 	}
-	return append(all, instances, idle, start)
+	return append(all, instances, idle, start, edge)
 }
 
 func configFrom(args []string, getenv func(string) string) (config, error) {

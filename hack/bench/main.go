@@ -35,6 +35,14 @@
 // Every process runs with GOGC=400, which is the proxy's own default, and the
 // gRPC servers with 256 stream workers.
 //
+// # The edge
+//
+// One proxy with the memory store is called in all ways, which take turns: gRPC
+// over its own port and over the shared one, REST, and both in turn on one
+// connection. What goes through the client of package http is compared with gRPC
+// through it, since that client costs more than grpc-go's; REST over HTTP/1.1 is
+// called with as little client as can be, one connection for each worker.
+//
 // # Memory of instances
 //
 // A target is first called as often as there will be instances, but on one key,

@@ -35,6 +35,7 @@ type Job struct {
 	Prefix  string // of the keys
 	Service string // "Bench" or "Values"
 	Method  string // "Do" or "Get"
+	Way     string // one of the constants; "" for gRPC by grpc-go
 
 	// Each has each key called so often, shared by the workers. Lead, Window
 	// and Watch are of no use then.
@@ -92,6 +93,7 @@ type generator struct {
 	method   string
 	requests [][]byte // one for each key
 	conns    []*grpc.ClientConn
+	http     *httpCaller // nil if conns are called
 	phase    atomic.Int32
 }
 
@@ -101,6 +103,10 @@ func newGenerator(job Job) (*generator, error) {
 	for k := range job.Keys {
 		m := raw.AppendBytes(nil, 1, fmt.Sprintf("%s-%06d", job.Prefix, k))
 		g.requests = append(g.requests, raw.AppendBytes(m, 2, payload))
+	}
+	if job.Way != "" {
+		g.http = newHTTPCaller(job, g.requests)
+		return g, nil
 	}
 	for range job.Conns {
 		conn, err := grpc.NewClient("passthrough:"+job.Addr,
@@ -116,6 +122,9 @@ func newGenerator(job Job) (*generator, error) {
 
 func (g *generator) close() error {
 	var errs []error
+	if g.http != nil {
+		g.http.close()
+	}
 	for _, c := range g.conns {
 		errs = append(errs, c.Close())
 	}
@@ -123,6 +132,9 @@ func (g *generator) close() error {
 }
 
 func (g *generator) call(ctx context.Context, worker, key int) error {
+	if g.http != nil {
+		return g.http.call(ctx, worker, key)
+	}
 	var reply []byte
 	err := g.conns[worker%len(g.conns)].Invoke(ctx, g.method, &g.requests[key], &reply)
 	if err == nil && len(reply) == 0 {

@@ -59,6 +59,7 @@ type Process struct {
 type Addresses struct {
 	Message string `json:"msg"`
 	GRPC    string `json:"grpc"`
+	HTTP    string `json:"http"`
 	Admin   string `json:"admin"`
 }
 

@@ -43,6 +43,11 @@ func (r *Report) Judge() {
 		r.start(),
 		r.values("value entities' throughput to event sourced, 128 workers", Values, Kairn, 0.9),
 		r.values("the same with the memory store", MemoryValues, Memory, 0.9),
+		r.edge("gRPC over the shared port, to the port for it", Shared, Native, ops, 0.4),
+		r.edge("half of the requests REST, gRPC first, to gRPC alone by the same client", GRPCFirst, NativeHTTP2, ops, 0.4),
+		r.edge("the same, REST first", RESTFirst, NativeHTTP2, ops, 0.4),
+		r.edge("REST with 200 bytes of JSON, to gRPC over its port", REST, Native, ops, 0.4),
+		r.edge("its proxy CPU, to that of gRPC over its port", REST, Native, cpu, 2.5),
 	}
 }
 
@@ -53,6 +58,11 @@ func (r *Report) compare(name, scenario string, field func(Sample) float64, atLe
 
 func (r *Report) values(name, target, base string, limit float64) Goal {
 	return r.judgeRatio(Goal{Name: name, Unit: "ratio", AtLeast: true, Limit: limit}, target, base, Workers128, ops)
+}
+
+func (r *Report) edge(name, target, base string, field func(Sample) float64, limit float64) Goal {
+	g := Goal{Name: name, Unit: "ratio", AtLeast: limit < 1, Limit: limit}
+	return r.judgeRatio(g, target, base, Edge, field)
 }
 
 func (r *Report) judgeRatio(g Goal, target, base, scenario string, field func(Sample) float64) Goal {

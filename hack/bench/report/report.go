@@ -25,6 +25,15 @@ const (
 	MemoryValues = "kairn-memory-values"
 	Values       = "kairn-values"
 
+	// Ways to call one proxy, in the scenario Edge.
+	Native      = "grpc-port"       // by grpc-go, over the port for gRPC alone
+	NativeHTTP2 = "grpc-port-http2" // by the client of package http
+	Shared      = "shared-port"     // gRPC by grpc-go
+	GRPCFirst   = "mixed-grpc-first"
+	RESTFirst   = "mixed-rest-first"
+	REST        = "rest"
+	RESTHTTP2   = "rest-http2"
+
 	Bare = "bare-streams" // of the measurement of memory only
 )
 
@@ -34,6 +43,7 @@ const (
 	Workers16  = "16-workers"
 	HotKey     = "hot-key"
 	Read       = "read-only"
+	Edge       = "edge"
 )
 
 // A Report is all figures of a run.
@@ -77,6 +87,8 @@ type Series struct {
 	Scenario string   `json:"scenario"`
 	Median   Sample   `json:"median"`
 	Rounds   []Sample `json:"rounds"`
+
+	Allocations float64 `json:"allocations_per_command,omitempty"` // of the proxy; in the scenario Edge
 }
 
 // NewSeries returns the series of rounds, of which there must be one at least.

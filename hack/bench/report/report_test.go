@@ -60,7 +60,13 @@ func TestJudge(t *testing.T) {
 		r.Series = append(r.Series,
 			NewSeries(Values, Workers128, []Sample{{Ops: 72}}),
 			NewSeries(Memory, Workers128, []Sample{{Ops: 100}}),
-			NewSeries(MemoryValues, Workers128, []Sample{{Ops: 90}}))
+			NewSeries(MemoryValues, Workers128, []Sample{{Ops: 90}}),
+			NewSeries(Native, Edge, []Sample{{Ops: 100, CPU: 10}}),
+			NewSeries(NativeHTTP2, Edge, []Sample{{Ops: 50}}),
+			NewSeries(Shared, Edge, []Sample{{Ops: 40}}),
+			NewSeries(GRPCFirst, Edge, []Sample{{Ops: 20}}),
+			NewSeries(RESTFirst, Edge, []Sample{{Ops: 20}}),
+			NewSeries(REST, Edge, []Sample{{Ops: 40, CPU: 25}}))
 		r.Instances = []Instances{
 			{Target: Bare, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{2}},
 			{Target: Kairn, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{90}},
@@ -79,6 +85,7 @@ func TestJudge(t *testing.T) {
 		{name: "all at the limit", change: func(*Report) {}},
 		{name: "nothing measured", change: func(r *Report) { *r = Report{} }, want: map[int]Verdict{
 			0: NotMeasured, 1: NotMeasured, 2: NotMeasured, 3: NotMeasured, 4: NotMeasured, 5: NotMeasured, 6: NotMeasured, 7: NotMeasured, 8: NotMeasured, 9: NotMeasured,
+			10: NotMeasured, 11: NotMeasured, 12: NotMeasured, 13: NotMeasured, 14: NotMeasured,
 		}},
 		{name: "too slow and too dear", want: map[int]Verdict{0: Missed, 1: Missed}, change: func(r *Report) {
 			r.Series[1] = NewSeries(Kairn, Workers128, []Sample{{Ops: 79, CPU: 13.1}})
@@ -89,6 +96,11 @@ func TestJudge(t *testing.T) {
 		{name: "values too slow", want: map[int]Verdict{8: Missed, 9: Missed}, change: func(r *Report) {
 			r.Series[6] = NewSeries(Values, Workers128, []Sample{{Ops: 71.9}})
 			r.Series[8] = NewSeries(MemoryValues, Workers128, []Sample{{Ops: 89.9}})
+		}},
+		{name: "shared port too slow", want: map[int]Verdict{10: Missed, 12: Missed, 13: Missed, 14: Missed}, change: func(r *Report) {
+			r.Series[11] = NewSeries(Shared, Edge, []Sample{{Ops: 39.9}})
+			r.Series[13] = NewSeries(RESTFirst, Edge, []Sample{{Ops: 19.9}})
+			r.Series[14] = NewSeries(REST, Edge, []Sample{{Ops: 39.9, CPU: 25.1}})
 		}},
 		{name: "instances too large", want: map[int]Verdict{5: Missed}, change: func(r *Report) { r.Instances[3].After[0] = 33.1 }},
 		{name: "idle too large", want: map[int]Verdict{6: Missed}, change: func(r *Report) { r.Idle[1].RSS[1] = 33.1 }},
@@ -117,6 +129,8 @@ func TestReportIsWritten(t *testing.T) {
 		Series: []Series{
 			NewSeries(Floor, HotKey, []Sample{{Ops: 1000, CPU: 10}}),
 			NewSeries(Kairn, HotKey, []Sample{{Ops: 900, CPU: 12}}),
+			NewSeries(Native, Edge, []Sample{{Ops: 100, CPU: 10}}),
+			{Target: Shared, Scenario: Edge, Median: Sample{Ops: 42, CPU: 20}, Rounds: []Sample{{Ops: 42, CPU: 20}}, Allocations: 77},
 		},
 		Idle: []Idle{{Target: Kairn, RSS: []float64{31}}},
 	}
@@ -125,7 +139,7 @@ func TestReportIsWritten(t *testing.T) {
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a note", "hot-key", "0.90 (0.90-0.90)", "1.20 (1.20-1.20)", "31.0", "reached", "not measured"} {
+	for _, want := range []string{"a note", "hot-key", "0.90 (0.90-0.90)", "1.20 (1.20-1.20)", "31.0", "77.0", "0.42 (0.42-0.42)", "reached", "not measured"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}

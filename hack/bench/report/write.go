@@ -66,18 +66,27 @@ func (r *Report) series(t *tabwriter.Writer) {
 			scenario = s.Scenario
 			_ = t.Flush()
 			fmt.Fprintf(t, "\n")
-			line(t, scenario, "ops/s", "p50 us", "p99 us", "CPU us/op", "RSS MiB", "function us/op", "load us/op", "ops to floor", "CPU to floor")
+			if scenario != Edge {
+				line(t, scenario, "ops/s", "p50 us", "p99 us", "CPU us/op", "RSS MiB", "function us/op", "load us/op", "ops to floor", "CPU to floor")
+			} else {
+				line(t, scenario, "ops/s", "p50 us", "p99 us", "CPU us/op", "allocations", "function us/op", "load us/op", "ops to gRPC's port", "CPU to it")
+			}
 		}
 		m := s.Median
+		if scenario == Edge {
+			line(t, s.Target, m.Ops, m.P50, m.P99, m.CPU, s.Allocations, m.Function, m.Load,
+				r.to(Native, s, ops), r.to(Native, s, cpu))
+			continue
+		}
 		line(t, s.Target, m.Ops, m.P50, m.P99, m.CPU, m.RSS, m.Function, m.Load,
-			r.toFloor(s, ops), r.toFloor(s, cpu))
+			r.to(Floor, s, ops), r.to(Floor, s, cpu))
 	}
 }
 
-// toFloor shows the ratio of s to the floor.
-func (r *Report) toFloor(s Series, field func(Sample) float64) string {
-	ratio, ok := r.ratio(s.Target, Floor, s.Scenario, field)
-	if !ok || s.Target == Floor {
+// to shows the ratio of s to base.
+func (r *Report) to(base string, s Series, field func(Sample) float64) string {
+	ratio, ok := r.ratio(s.Target, base, s.Scenario, field)
+	if !ok || s.Target == base {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f (%.2f-%.2f)", ratio.Value, ratio.Low, ratio.High)
