@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 
 	"proxy":                  {"proxy/...", "proto/..."},
 	"proxy/action":           {"proxy/entity", "proxy/instance", "proxy/live", "proxy/route", "proxy/wire"}, // live: it is over a live.Stream
+	"proxy/cluster":          {"proxy/cluster/member", "proxy/entity", "proxy/shard", "proxy/stats", "proto/..."},
+	"proxy/cluster/member":   {"proxy/entity", "proxy/shard"},
 	"proxy/crdt":             {"proxy/entity", "proxy/wire", "proto/..."},
 	"proxy/discovery":        {"proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
 	"proxy/eventsourced":     {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
@@ -50,10 +52,10 @@ var mayImport = map[string][]string{
 	"proxy/router":           {"proxy/entity", "proxy/instance", "proxy/route", "proxy/stats"},
 	"proxy/serve/...":        {"proxy/entity", "proxy/route", "proxy/serve/...", "proxy/stats"},
 	"proxy/serve/rest":       {"proxy/entity", "proxy/httprule", "proxy/openapi", "proxy/route", "proxy/serve/...", "proxy/transcode"},
-	"proxy/shard":            {"proxy/entity"},
+	"proxy/shard":            {"proxy/entity", "proto/..."},
 	"proxy/store/*":          {"proxy/entity", "proxy/shard", "proxy/stats", "proxy/store/record"},
 	"proxy/store/record":     {"proxy/entity", "proto/..."},
-	"proxy/store/storetest":  {"proxy/entity", "proxy/lane", "proxy/live", "proxy/shard"}, // whose interfaces it tests
+	"proxy/store/storetest":  {"proxy/cluster", "proxy/entity", "proxy/lane", "proxy/live", "proxy/shard"}, // whose interfaces it tests
 	"proxy/transcode":        {"proxy/entity", "proxy/httprule"},
 	"proxy/openapi":          {"proxy/httprule"},
 	"proxy/userfunc":         {"proxy/entity", "proxy/eventsourced", "proxy/live", "proxy/stats", "proxy/wire", "proto/..."}, // live: it is a live.Stream
@@ -82,7 +84,7 @@ var testMayImport = map[string][]string{
 // pure names the packages that decide and touch nothing: no input or output, no
 // clock, no chance.
 var pure = []string{
-	"proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
+	"proxy/cluster/member", "proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
 	"proxy/store/record", "proxy/transcode", "proxy/valueentity", "proxy/wire",
 	"webhook/inject", "webhook/mark",
 }
