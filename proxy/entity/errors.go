@@ -66,6 +66,10 @@ var (
 	ErrFull = fmt.Errorf("store is full: %w", ErrRefused)
 )
 
+// ErrNoMember reports that the store knows no such member (any more): it has no
+// lease and no lanes, and never will.
+var ErrNoMember = errors.New("no such member")
+
 // A Refusal is the user function's own failure of a command: it has refused it
 // in the way that the protocol has for that. It isn't an error of the platform.
 type Refusal struct {

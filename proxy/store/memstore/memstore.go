@@ -11,7 +11,8 @@
 //
 // Replies that have expired are forgotten by later commits, a few by each.
 //
-// Several members may be there at once. Only [Store.Evict] takes one away.
+// Several members may be there at once. Only [Store.Evict] and a transition take
+// one away.
 package memstore
 
 import (
@@ -33,6 +34,7 @@ type Store struct {
 	lanes     map[entity.Member][]int64
 	members   entity.Member // the last id that was given out
 	expiries  expiries
+	service   service
 	attempts  uint64      // commits that were tried
 	touched   []*instance // by the commit that holds mu; kept for its memory
 }
@@ -68,6 +70,7 @@ func New() *Store {
 		instances: map[entity.Key]*instance{},
 		types:     map[string]string{},
 		lanes:     map[entity.Member][]int64{},
+		service:   service{renewed: map[entity.Member]time.Time{}},
 	}
 }
 
@@ -86,6 +89,7 @@ func (s *Store) Evict(member entity.Member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.lanes, member)
+	delete(s.service.renewed, member)
 }
 
 // Position returns how many commits a lane has made, and false if there is no

@@ -131,7 +131,7 @@ func (w *writer) refused(t *testing.T, target error, writes ...entity.Write) {
 	wantPosition(t, w.s, w.at)
 }
 
-func wantPosition(t *testing.T, s Store, at entity.Position) {
+func wantPosition(t *testing.T, s lane.Store, at entity.Position) {
 	t.Helper()
 	n, ok, err := s.Position(t.Context(), at.Member, at.Lane)
 	if err != nil || !ok || n != at.N {
@@ -139,7 +139,7 @@ func wantPosition(t *testing.T, s Store, at entity.Position) {
 	}
 }
 
-func wantNoLane(t *testing.T, s Store, m entity.Member, lane int) {
+func wantNoLane(t *testing.T, s lane.Store, m entity.Member, lane int) {
 	t.Helper()
 	if n, ok, err := s.Position(t.Context(), m, lane); ok || err != nil {
 		t.Fatalf("Position of lane %d of member %d = %d, %v, %v; want that there is none", lane, m, n, ok, err)
