@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"proxy/transcode":        {"proxy/entity", "proxy/httprule"},
 	"proxy/openapi":          {"proxy/httprule"},
 	"proxy/userfunc":         {"proxy/entity", "proxy/eventsourced", "proxy/live", "proxy/stats", "proxy/wire", "proto/..."}, // live: it is a live.Stream
+	"proxy/validate":         {"proxy/entity", "proxy/route"},
 	"proxy/valueentity":      {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/wire":             {"proxy/entity"},
 
@@ -102,6 +103,7 @@ var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|N
 // onlyIn puts a wall around each heavy library: it says which packages may
 // import it, in their tests too.
 var onlyIn = map[string][]string{
+	"buf.build/...":                       {"proxy/validate"},
 	"cloud.google.com/go/spanner/...":     {"proxy/store/spannerstore"},
 	"github.com/HdrHistogram/...":         {"hack/bench/..."},
 	"github.com/cockroachdb/pebble/...":   {"proxy/store/filestore", "hack/bench/..."},

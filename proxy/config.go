@@ -39,6 +39,7 @@ type edge struct {
 	origins     origins
 	credentials bool
 	restErrors  string
+	validation  bool
 }
 
 // Origins are those of pages that may call; none if it is empty.
@@ -96,6 +97,7 @@ func (c *config) settings() []setting {
 		{"cors-origins", "", "origins whose pages may call, with commas, such as https://*.example.com; * for all", origin(&c.edge.origins)},
 		{"cors-credentials", "false", "whether these pages may send cookies", boolean(&c.edge.credentials)},
 		{"rest-errors", jsonErrors, "how REST tells that the function failed: json, or text with status 500 as the reference does", oneOf(&c.edge.restErrors, jsonErrors, textErrors)},
+		{"validation", "true", "whether requests are checked by the protovalidate rules of their messages", boolean(&c.edge.validation)},
 		{"admin-addr", "127.0.0.1:9090", "where /ready, /live and /metrics are served", addr(&c.adminAddr)},
 		{"store", embedded, "where state is kept: embedded (a folder) or memory (lost at the end)", oneOf(&c.store, embedded, memory)},
 		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},

@@ -10,11 +10,13 @@ import (
 	"net"
 	"sync"
 
+	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve"
 	"github.com/kairn-dev/kairn/proxy/serve/port"
 	"github.com/kairn-dev/kairn/proxy/serve/rest"
 	"github.com/kairn-dev/kairn/proxy/serve/rpc"
+	"github.com/kairn-dev/kairn/proxy/validate"
 )
 
 // lines are what the proxy listens on.
@@ -58,18 +60,27 @@ func (l lines) close() {
 	}
 }
 
-// newEdge makes what serves clients: p.grpc, p.rest, p.port.
+// newEdge makes what serves clients: p.grpc and p.port, and what they have to
+// know of a catalogue.
 func (p *parts) newEdge(cfg config, to *router.Router, stats *port.Stats) {
 	drain := cfg.shutdown * 3 / 4
-	p.grpc = serve.NewGRPC(p.log, p.catalogue, to, to, serve.Options{MaxReceive: cfg.maxMessage, Drain: drain})
-	p.rest = rest.New(p.log, p.catalogue, to, to, rest.Options{
+	gate := validate.New(to)
+	p.grpc = serve.NewGRPC(p.log, p.catalogue, gate, gate, serve.Options{MaxReceive: cfg.maxMessage, Drain: drain})
+	plain := rest.New(p.log, p.catalogue, gate, gate, rest.Options{
 		MaxReceive: cfg.maxMessage,
 		BareErrors: cfg.edge.restErrors == textErrors,
 		Origins:    cfg.edge.origins,
 	})
+	p.use = func(c *route.Catalogue) []string {
+		wrong := plain.Use(c)
+		if cfg.edge.validation {
+			wrong = append(wrong, gate.Use(c)...)
+		}
+		return wrong
+	}
 	p.port = port.New(p.log, port.Config{
 		RPC:   rpc.New(p.grpc, p.catalogue, rpc.Options{MaxReceive: cfg.maxMessage}),
-		REST:  p.rest,
+		REST:  plain,
 		Ready: p.ready,
 		CORS:  port.CORS{Origins: cfg.edge.origins, Credentials: cfg.edge.credentials},
 		Drain: drain,

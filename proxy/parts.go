@@ -29,7 +29,6 @@ import (
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve"
 	"github.com/kairn-dev/kairn/proxy/serve/port"
-	"github.com/kairn-dev/kairn/proxy/serve/rest"
 	"github.com/kairn-dev/kairn/proxy/userfunc"
 )
 
@@ -49,7 +48,7 @@ type parts struct {
 	live      *live.Set
 	replicas  *replica.Set
 	grpc      *serve.GRPC
-	rest      *rest.Handler
+	use       func(*route.Catalogue) []string // prepares to serve it, and returns what is wrong with its rules
 	port      *port.Port
 	admin     *http.Server
 	stopping  atomic.Bool
@@ -151,7 +150,7 @@ func (k keyed) Stream(ctx context.Context, m *route.Method, call entity.Call,
 
 // found says that the function can be called, for what is in c.
 func (p *parts) found(c *route.Catalogue) {
-	for _, wrong := range p.rest.Use(c) {
+	for _, wrong := range p.use(c) {
 		p.reporter.ReportError(wrong)
 	}
 	p.served.Store(&served{catalogue: c})
