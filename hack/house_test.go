@@ -35,11 +35,12 @@ var mayImport = map[string][]string{
 	"proto/...": {"proto/..."},
 
 	"proxy":                  {"proxy/...", "proto/..."},
-	"proxy/action":           {"proxy/entity", "proxy/instance", "proxy/live", "proxy/route", "proxy/wire"}, // live: it is over a live.Stream
+	"proxy/action":           {"proxy/dialect", "proxy/entity", "proxy/instance", "proxy/live", "proxy/route", "proxy/wire"}, // live: it is over a live.Stream
 	"proxy/cluster":          {"proxy/cluster/member", "proxy/entity", "proxy/shard", "proxy/stats", "proto/..."},
 	"proxy/cluster/member":   {"proxy/entity", "proxy/shard"},
 	"proxy/crdt":             {"proxy/entity", "proxy/wire", "proto/..."},
-	"proxy/discovery":        {"proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
+	"proxy/dialect":          {"proto/..."},
+	"proxy/discovery":        {"proxy/dialect", "proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
 	"proxy/eventsourced":     {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/instance":         {"proxy/entity"},
 	"proxy/lane":             {"proxy/entity", "proxy/stats"},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/shard", "proxy/stats", "proxy/valueentity", "proxy/wire"},
 	"proxy/replica":          {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/live", "proxy/replica/exchange", "proxy/route", "proxy/stats"}, // live: it is over a live.Stream
 	"proxy/replica/exchange": {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
-	"proxy/route":            {"proxy/entity", "proto/..."},
+	"proxy/route":            {"proxy/dialect", "proxy/entity", "proto/..."},
 	"proxy/route/routetest":  {"proxy/route", "proto/..."},
 	"proxy/router":           {"proxy/entity", "proxy/instance", "proxy/route", "proxy/stats"},
 	"proxy/serve/...":        {"proxy/entity", "proxy/route", "proxy/serve/...", "proxy/stats"},
@@ -85,7 +86,7 @@ var testMayImport = map[string][]string{
 // pure names the packages that decide and touch nothing: no input or output, no
 // clock, no chance.
 var pure = []string{
-	"proxy/cluster/member", "proxy/crdt", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
+	"proxy/cluster/member", "proxy/crdt", "proxy/dialect", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
 	"proxy/store/record", "proxy/transcode", "proxy/valueentity", "proxy/wire",
 	"webhook/inject", "webhook/mark",
 }

@@ -150,6 +150,7 @@ func (k keyed) Stream(ctx context.Context, m *route.Method, call entity.Call,
 
 // found says that the function can be called, for what is in c.
 func (p *parts) found(c *route.Catalogue) {
+	p.reporter.Speak(c.Dialect())
 	for _, wrong := range p.use(c) {
 		p.reporter.ReportError(wrong)
 	}
@@ -217,6 +218,9 @@ func (s stage) stop(limit context.Context) error {
 }
 
 func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
+	if at, ok := l.grpc.Addr().(*net.TCPAddr); ok {
+		p.discovery.ProxyPort = at.Port
+	}
 	return running{
 		admin: begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
 		lane:  begin(ctx, fail, p.runLanes),

@@ -16,9 +16,6 @@ import (
 	"github.com/kairn-dev/kairn/proxy/route"
 )
 
-// protocol is the path of the service that the function implements.
-const protocol = "/" + route.Action + "/"
-
 // A Function is the user function.
 type Function interface {
 	live.Function
@@ -60,23 +57,23 @@ func New(cfg Config) *Actions { return &Actions{Config: cfg} }
 // Submit carries cmd out, whose method has neither a streamed request nor a
 // streamed reply, on a goroutine of its own. It never blocks, and calls
 // cmd.Done exactly once.
-func (a *Actions) Submit(_ *route.Entity, _ string, cmd *instance.Command) {
+func (a *Actions) Submit(e *route.Entity, _ string, cmd *instance.Command) {
 	if n := a.submitted.Add(1); n > a.Submits {
 		a.submitted.Add(-1)
 		cmd.Done(entity.Outcome{Err: fmt.Errorf("%d calls of actions run: %w", n-1, entity.ErrOverloaded)})
 		return
 	}
 	go func() {
-		o := a.submit(cmd)
+		o := a.submit(e, cmd)
 		a.submitted.Add(-1) // before Done, which may submit the next one of a chain
 		cmd.Done(o)
 	}()
 }
 
-func (a *Actions) submit(cmd *instance.Command) entity.Outcome {
+func (a *Actions) submit(e *route.Entity, cmd *instance.Command) entity.Outcome {
 	ctx, cancel := contextOf(&cmd.Call)
 	defer cancel()
-	o, err := a.one(ctx, &cmd.Call, cmd.TypeURL)
+	o, err := a.one(ctx, e, &cmd.Call, cmd.TypeURL)
 	if err != nil {
 		o.Err = err
 	}
@@ -129,7 +126,7 @@ func (a *Actions) run(ctx context.Context, m *route.Method, call *entity.Call,
 		s := &streamed{Actions: a, method: m, call: call, recv: recv, out: out, cancel: cancel}
 		return s.run(ctx)
 	}
-	o, err := a.one(ctx, call, m.InputURL)
+	o, err := a.one(ctx, m.Entity, call, m.InputURL)
 	if err != nil {
 		return err
 	}
@@ -144,7 +141,7 @@ func (a *Actions) count(err error) {
 }
 
 // one carries out a call of one message with one reply.
-func (a *Actions) one(ctx context.Context, call *entity.Call, url string) (entity.Outcome, error) {
+func (a *Actions) one(ctx context.Context, e *route.Entity, call *entity.Call, url string) (entity.Outcome, error) {
 	if ctx.Err() != nil {
 		return entity.Outcome{}, a.explain(ctx, call, ctx.Err())
 	}
@@ -152,13 +149,15 @@ func (a *Actions) one(ctx context.Context, call *entity.Call, url string) (entit
 	defer cancel()
 	timer := time.AfterFunc(a.Answer, cancel)
 	defer timer.Stop()
+	speech := e.Speech()
 	cmd := command{
+		part:    first(speech, whole),
 		service: call.Service, name: call.Command, metadata: call.Metadata,
 		payload: entity.Payload{TypeURL: url, Value: call.Payload},
 	}
 	var answer response
 	a.Stats.Requests.Add(1)
-	err := a.Function.Call(limited, protocol+"handleUnary", &cmd, &answer)
+	err := a.Function.Call(limited, speech.Unary, &cmd, &answer)
 	switch {
 	case err == nil:
 		a.Stats.Replies.Add(1)

@@ -49,7 +49,7 @@ func overTCP(b *testing.B, f *function) greet.GreeterClient {
 	cloudstate.RegisterActionProtocolServer(server, f)
 	b.Cleanup(server.Stop)
 	toFunction := onLoopback(b, server.Serve)
-	log, c := slog.New(slog.DiscardHandler), catalogue(b)
+	log, c := slog.New(slog.DiscardHandler), catalogue(b, false)
 	found := func() (*route.Catalogue, error) { return c, nil }
 	report := func(s string) { b.Error(s) }
 	actions := action.New(action.Config{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/samples/greeter/greet"
 )
 
@@ -329,7 +330,7 @@ func TestSubmittedCalls(t *testing.T) {
 		gone := make(chan struct{})
 		submit := func(c entity.Call) {
 			c.Service, c.Command = greet.Greeter_ServiceDesc.ServiceName, "Greet"
-			r.calls.Submit(nil, "", &instance.Command{Call: c, Done: func(o entity.Outcome) { done <- o.Err }})
+			r.calls.Submit(&route.Entity{Type: route.Action}, "", &instance.Command{Call: c, Done: func(o entity.Outcome) { done <- o.Err }})
 		}
 		submit(entity.Call{Done: gone})
 		submit(entity.Call{Deadline: time.Now().Add(time.Minute)})

@@ -5,6 +5,7 @@ package action
 import (
 	"bytes"
 
+	"github.com/kairn-dev/kairn/proxy/dialect"
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/wire"
 )
@@ -16,7 +17,17 @@ const (
 	whole   part = iota // all: the only message of a request
 	opening             // all but the payload: the first message of a streamed request
 	later               // the payload: the others
+	named               // all but the metadata: each message, in a dialect that has no metadata
 )
+
+// first returns what the first message of a request has in the function's
+// dialect, where p is it in most.
+func first(s *dialect.Service, p part) part {
+	if s.Named {
+		return named
+	}
+	return p
+}
 
 // A command is a message that gives the function a call, or a part of one: an
 // ActionCommand.
@@ -32,7 +43,10 @@ type command struct {
 func (c *command) SizeWire() int {
 	n := 0
 	if c.part != later {
-		n = wire.SizeString(2, c.service) + wire.SizeString(3, c.name) + wire.SizeMetadata(5, c.metadata)
+		n = wire.SizeString(2, c.service) + wire.SizeString(3, c.name)
+	}
+	if c.part == whole || c.part == opening {
+		n += wire.SizeMetadata(5, c.metadata)
 	}
 	if c.part != opening {
 		n += wire.SizePayload(4, c.payload)
@@ -49,7 +63,7 @@ func (c *command) AppendWire(b []byte) []byte {
 	if c.part != opening {
 		b = wire.AppendPayload(b, 4, c.payload)
 	}
-	if c.part != later {
+	if c.part == whole || c.part == opening {
 		b = wire.AppendMetadata(b, 5, c.metadata)
 	}
 	return b
@@ -107,7 +121,7 @@ func (m *response) forward(msg []byte) error {
 func (m *response) result() entity.Outcome {
 	o := m.outcome
 	if m.failure != nil {
-		o.Err = &entity.Refusal{Description: m.failure.Description}
+		o.Err = m.failure.Refusal()
 	}
 	return o
 }

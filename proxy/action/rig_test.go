@@ -53,6 +53,7 @@ type function struct {
 	in    func(inStream) error
 	out   func(*command, outStream) error
 	both  func(twoStream) error
+	early bool // whether its library is one of before version 0.2
 }
 
 func (f *function) HandleUnary(ctx context.Context, c *command) (*response, error) {
@@ -66,6 +67,7 @@ func (f *function) HandleStreamed(s twoStream) error                { return f.b
 // connections that a bubble of testing/synctest can wait for.
 type rig struct {
 	greet.GreeterClient
+	early   bool // of the function
 	stats   action.Stats
 	routed  router.Stats
 	calls   *action.Actions
@@ -80,8 +82,12 @@ type rig struct {
 func play(t *testing.T, f *function, test func(*testing.T, *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{server: grpc.NewServer()}
-		cloudstate.RegisterActionProtocolServer(r.server, f)
+		r := &rig{early: f.early, server: grpc.NewServer()}
+		desc := cloudstate.ActionProtocol_ServiceDesc
+		if f.early {
+			desc.ServiceName = stateless
+		}
+		r.server.RegisterService(&desc, f)
 		toFunction := listen(t, r.server.Serve)
 		t.Cleanup(r.server.Stop)
 		conn, err := discovery.Dial("passthrough:///function", 0, toFunction)
@@ -122,7 +128,7 @@ func (r *rig) proxy(t *testing.T, conn *grpc.ClientConn) *grpc.ClientConn {
 		Function: &userfunc.Function{Conn: conn},
 		Report:   report, Answer: time.Hour, Submits: 2, Stats: &r.stats,
 	})
-	c := catalogue(t)
+	c := catalogue(t, r.early)
 	found := func() (*route.Catalogue, error) { return c, nil }
 	calls := router.New(log, router.Config{
 		Catalogue: found,
@@ -158,8 +164,11 @@ func (c carts) Submit(_ *route.Entity, id string, cmd *instance.Command) {
 	cmd.Done(entity.Outcome{})
 }
 
+// stateless is what libraries before version 0.2 call an action.
+const stateless = "cloudstate.function.StatelessFunction"
+
 // catalogue has the greeter as an action and the shopping cart as an entity.
-func catalogue(t testing.TB) *route.Catalogue {
+func catalogue(t testing.TB, early bool) *route.Catalogue {
 	t.Helper()
 	set := &descriptorpb.FileDescriptorSet{}
 	for _, f := range []protoreflect.FileDescriptor{greet.File_samples_greeter_greet_greet_proto, shop.File_samples_shoppingcart_shop_shop_proto} {
@@ -169,8 +178,12 @@ func catalogue(t testing.TB) *route.Catalogue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := route.Parse(&cloudstate.EntitySpec{Proto: files, Entities: []*cloudstate.Entity{
-		{EntityType: route.Action, ServiceName: greet.Greeter_ServiceDesc.ServiceName},
+	info, typ := &cloudstate.ServiceInfo{ProtocolMinorVersion: 2}, route.Action
+	if early {
+		info, typ = &cloudstate.ServiceInfo{ProtocolMinorVersion: 1}, stateless
+	}
+	c, err := route.Parse(&cloudstate.EntitySpec{Proto: files, ServiceInfo: info, Entities: []*cloudstate.Entity{
+		{EntityType: typ, ServiceName: greet.Greeter_ServiceDesc.ServiceName},
 		{EntityType: route.EventSourced, ServiceName: shop.ShoppingCart_ServiceDesc.ServiceName},
 	}}, []string{route.Action, route.EventSourced})
 	if err != nil {

@@ -127,6 +127,38 @@ func TestWhatTheFunctionSees(t *testing.T) {
 	})
 }
 
+// TestWhatAnEarlyFunctionSees has each message with the names, and no metadata.
+func TestWhatAnEarlyFunctionSees(t *testing.T) {
+	f := *echo
+	f.early = true
+	play(t, &f, func(t *testing.T, r *rig) {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "x", "y")
+		got, err := r.Greet(ctx, request("a"))
+		want(t, "unary", said(got, err), "Greeter/Greet a")
+
+		in, err := r.GreetAll(ctx)
+		must(t, err)
+		for _, name := range []string{"a", "b"} {
+			must(t, in.Send(request(name)))
+		}
+		got, err = in.CloseAndRecv()
+		want(t, "streamed in", said(got, err), "Greeter/GreetAll a, Greeter/GreetAll b")
+
+		out, err := r.GreetInAllLanguages(ctx, request("a"))
+		must(t, err)
+		want(t, "streamed out", heard(out), "1 Greeter/GreetInAllLanguages a")
+
+		two, err := r.GreetEach(ctx)
+		must(t, err)
+		for _, name := range []string{"a", "b"} {
+			must(t, two.Send(request(name)))
+			want(t, "streamed", heard(two), "Greeter/GreetEach "+name)
+		}
+		must(t, two.CloseSend())
+		want(t, "streamed", heard(two), "end")
+	})
+}
+
 func TestMetadataOfReplies(t *testing.T) {
 	with := func(text string) *response {
 		m := says(text)

@@ -25,7 +25,7 @@ type streamed struct {
 
 // run carries the call out. Whoever calls it cancels ctx after it.
 func (s *streamed) run(ctx context.Context) error {
-	stream, err := s.Function.Open(ctx, protocol+s.shape())
+	stream, err := s.Function.Open(ctx, s.path())
 	if err != nil {
 		return s.explain(ctx, s.call, err)
 	}
@@ -41,37 +41,55 @@ func (s *streamed) run(ctx context.Context) error {
 	return s.single(ctx, stream)
 }
 
-func (s *streamed) shape() string {
+// path returns the method of the function that has the call's shape.
+func (s *streamed) path() string {
+	speech := s.method.Entity.Speech()
 	switch {
 	case !s.method.ServerStreams:
-		return "handleStreamedIn"
+		return speech.StreamedIn
 	case !s.method.ClientStreams:
-		return "handleStreamedOut"
+		return speech.StreamedOut
 	default:
-		return "handleStreamed"
+		return speech.Streamed
 	}
 }
 
-// begin sends the first message, and says that it is the last if it is.
+// begin sends the first message, and says that it is the last if it is. In a
+// dialect where each message of a streamed request has the names, it has nothing
+// to send.
 func (s *streamed) begin(stream live.Stream) error {
-	cmd := command{part: opening, service: s.call.Service, name: s.call.Command, metadata: s.call.Metadata}
-	if !s.method.ClientStreams {
-		cmd.part, cmd.payload = whole, entity.Payload{TypeURL: s.method.InputURL, Value: s.call.Payload}
+	speech := s.method.Entity.Speech()
+	if s.method.ClientStreams {
+		if speech.Named {
+			return nil
+		}
+		return s.send(stream, s.command(opening))
 	}
-	s.Stats.Requests.Add(1)
-	if err := stream.Send(&cmd); err != nil {
+	cmd := s.command(first(speech, whole))
+	cmd.payload.Value = s.call.Payload
+	if err := s.send(stream, cmd); err != nil {
 		return err
 	}
-	if s.method.ClientStreams {
-		return nil
-	}
 	return stream.CloseSend()
+}
+
+// command returns a message that lacks nothing but its payload's value.
+func (s *streamed) command(p part) *command {
+	return &command{
+		part: p, service: s.call.Service, name: s.call.Command, metadata: s.call.Metadata,
+		payload: entity.Payload{TypeURL: s.method.InputURL},
+	}
+}
+
+func (s *streamed) send(stream live.Stream, cmd *command) error {
+	s.Stats.Requests.Add(1)
+	return stream.Send(cmd)
 }
 
 // feed takes the client's messages to the function, one at a time. It ends with
 // the call.
 func (s *streamed) feed(stream live.Stream) {
-	cmd := command{part: later, payload: entity.Payload{TypeURL: s.method.InputURL}}
+	cmd := s.command(first(s.method.Entity.Speech(), later))
 	for {
 		msg, err := s.recv()
 		switch {
@@ -83,8 +101,7 @@ func (s *streamed) feed(stream live.Stream) {
 			return
 		}
 		cmd.payload.Value = msg
-		s.Stats.Requests.Add(1)
-		if stream.Send(&cmd) != nil { // Recv says why
+		if s.send(stream, cmd) != nil { // Recv says why
 			return
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate"
+	"github.com/kairn-dev/kairn/proxy/dialect"
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
 )
@@ -29,6 +30,7 @@ type Config struct {
 	Conn         *grpc.ClientConn
 	ProxyVersion string
 	Supported    []string      // the entity types to offer
+	ProxyPort    int           // where the function reaches the proxy on its own host; 0 if it can't
 	Timeout      time.Duration // of a call; 5 s if 0
 	AnyVersion   bool          // whether to accept functions of any protocol version
 
@@ -60,7 +62,7 @@ var errGone = errors.New("the connection to it was lost")
 // returns an error if somebody closes the connection.
 func Run(ctx context.Context, log *slog.Logger, cfg Config) error {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 5*time.Second)
-	f := &follower{Config: cfg, log: log, client: cloudstate.NewEntityDiscoveryClient(cfg.Conn)}
+	f := &follower{Config: cfg, log: log}
 	f.log.Info("waiting for the user function", "target", f.target())
 	f.lost("it has not been reached yet")
 	for {
@@ -87,7 +89,6 @@ func wait(ctx context.Context, d time.Duration) {
 type follower struct {
 	Config
 	log    *slog.Logger
-	client cloudstate.EntityDiscoveryClient
 	reason string // last given to Lost; "" after Found
 
 	began time.Time     // when the last connection was begun
@@ -158,8 +159,8 @@ func (f *follower) follow(ctx context.Context) {
 		}
 	})
 	if spec, err := f.ask(conn); err == nil {
-		f.judge(conn, spec)
-		<-conn.Done()
+		f.serve(conn, spec)
+		f.farewell(ctx, spec.Dialect)
 	}
 	if ctx.Err() != nil {
 		return
@@ -170,8 +171,16 @@ func (f *follower) follow(ctx context.Context) {
 	f.lost(errGone.Error())
 }
 
+// serve tells everybody what comes of an answer, and returns when conn is done.
+func (f *follower) serve(conn context.Context, spec *dialect.Spec) {
+	if c := f.judge(conn, spec); c != nil && spec.Dialect.Methods.HealthCheck != "" {
+		f.checkHealth(conn, c)
+	}
+	<-conn.Done()
+}
+
 // ask calls discover until it is answered or conn is done.
-func (f *follower) ask(conn context.Context) (*cloudstate.EntitySpec, error) {
+func (f *follower) ask(conn context.Context) (*dialect.Spec, error) {
 	remind := newReminder()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		spec, err := f.discover(conn)
@@ -189,28 +198,17 @@ func (f *follower) ask(conn context.Context) (*cloudstate.EntitySpec, error) {
 	}
 }
 
-func (f *follower) discover(conn context.Context) (*cloudstate.EntitySpec, error) {
-	ctx, cancel := context.WithTimeout(conn, f.Timeout)
-	defer cancel()
-	return f.client.Discover(ctx, &cloudstate.ProxyInfo{
-		ProtocolMajorVersion: major,
-		ProtocolMinorVersion: minor,
-		ProxyName:            "kairn-proxy",
-		ProxyVersion:         f.ProxyVersion,
-		SupportedEntityTypes: f.Supported,
-	})
-}
-
-// judge tells everybody what comes of an answer.
-func (f *follower) judge(conn context.Context, spec *cloudstate.EntitySpec) {
-	f.logService(spec.GetServiceInfo())
+// judge tells everybody what comes of an answer, and returns the catalogue if
+// all is well.
+func (f *follower) judge(conn context.Context, spec *dialect.Spec) *route.Catalogue {
+	f.logService(spec)
 	catalogue, warning, err := f.check(spec)
 	if warning != "" {
-		f.log.Warn(warning, "version", version(spec.GetServiceInfo()), "supported", fmt.Sprintf("%d.%d", major, minor))
+		f.log.Warn(warning, "version", version(spec.Service), "supported", fmt.Sprintf("%d.%d", spec.Dialect.Major, spec.Dialect.Minor))
 	}
 	if err != nil {
-		f.refuse(conn, problems(err))
-		return
+		f.refuse(conn, spec.Dialect, problems(err))
+		return nil
 	}
 	for _, e := range catalogue.Entities() {
 		log := f.log.With("service", e.Service, "type", e.Type, "persistence_id", e.PersistenceID)
@@ -221,10 +219,13 @@ func (f *follower) judge(conn context.Context, spec *cloudstate.EntitySpec) {
 	}
 	f.reason = ""
 	f.Found(catalogue)
+	return catalogue
 }
 
-func (f *follower) logService(info *cloudstate.ServiceInfo) {
+func (f *follower) logService(spec *dialect.Spec) {
+	info := spec.Service
 	f.log.Info("user function answered",
+		"dialect", spec.Dialect.Name,
 		"service", info.GetServiceName(),
 		"service_version", info.GetServiceVersion(),
 		"runtime", info.GetServiceRuntime(),
@@ -240,7 +241,7 @@ func version(info *cloudstate.ServiceInfo) string {
 // refuse tells what is wrong with the function: first here, then to itself. All
 // reports together have the time of one call, so that a function that doesn't
 // take them holds nothing up.
-func (f *follower) refuse(conn context.Context, texts []string) {
+func (f *follower) refuse(conn context.Context, d *dialect.Dialect, texts []string) {
 	for _, text := range texts {
 		f.log.Error("user function is refused", "problem", text)
 	}
@@ -248,7 +249,7 @@ func (f *follower) refuse(conn context.Context, texts []string) {
 	ctx, cancel := context.WithTimeout(conn, f.Timeout)
 	defer cancel()
 	for _, text := range texts {
-		if _, err := f.client.ReportError(ctx, &cloudstate.UserFunctionError{Message: text}); err != nil {
+		if err := report(ctx, f.Conn, d, text); err != nil {
 			f.log.Debug("user function did not take a report", "err", err)
 		}
 	}

@@ -248,7 +248,7 @@ func TestProtocolVersions(t *testing.T) {
 		{0, 2, false, true, false},
 		{0, 2, true, true, false},
 		{0, 0, false, true, true},
-		{0, 1, false, false, false},
+		{0, 1, false, true, true},
 		{0, 3, false, false, false},
 		{1, 2, false, false, false},
 		{0, -2, false, false, false},

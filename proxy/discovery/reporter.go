@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/kairn-dev/kairn/proto/cloudstate"
+	"github.com/kairn-dev/kairn/proxy/dialect"
 )
 
 // A Reporter tells the user function, and the log, what it does wrong while it
@@ -18,7 +18,8 @@ import (
 // Its methods may be called by many goroutines.
 type Reporter struct {
 	log     *slog.Logger
-	client  cloudstate.EntityDiscoveryClient
+	conn    grpc.ClientConnInterface
+	dialect atomic.Pointer[dialect.Dialect]
 	queue   chan string  // has room for a burst
 	dropped atomic.Int64 // since it was last said
 }
@@ -26,12 +27,13 @@ type Reporter struct {
 // NewReporter returns a Reporter to the function at conn. It reports while
 // [Reporter.Run] runs.
 func NewReporter(log *slog.Logger, conn grpc.ClientConnInterface) *Reporter {
-	return &Reporter{
-		log:    log,
-		client: cloudstate.NewEntityDiscoveryClient(conn),
-		queue:  make(chan string, 64),
-	}
+	r := &Reporter{log: log, conn: conn, queue: make(chan string, 64)}
+	r.Speak(dialect.Cloudstate)
+	return r
 }
+
+// Speak has errors reported in the dialect d from now on.
+func (r *Reporter) Speak(d *dialect.Dialect) { r.dialect.Store(d) }
 
 // ReportError leaves message to be reported, and returns at once. If too many
 // are waiting, it is dropped.
@@ -75,7 +77,7 @@ func (r *Reporter) report(ctx context.Context, message string) {
 	r.log.Error("user function made an error", "problem", message)
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	if _, err := r.client.ReportError(ctx, &cloudstate.UserFunctionError{Message: message}); err != nil {
+	if err := report(ctx, r.conn, r.dialect.Load(), message); err != nil {
 		r.log.Debug("user function did not take a report", "err", err)
 	}
 }

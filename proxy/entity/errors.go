@@ -83,6 +83,7 @@ func (r *Refusal) Error() string { return r.Description }
 // which ended the stream of its instance.
 type Crash struct {
 	Description string
+	Code        uint32 // gRPC code that the function has chosen; 0 if it leaves that to the proxy
 }
 
 func (c *Crash) Error() string { return c.Description }

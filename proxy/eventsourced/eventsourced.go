@@ -35,7 +35,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/instance"
 )
 
-// Method is the path of the protocol's only method.
+// Method is the path of the protocol's only method, in Cloudstate's dialect.
 const Method = "/cloudstate.eventsourced.EventSourced/handle"
 
 // Failure returns what the function says of its failure if that is what the
@@ -48,7 +48,7 @@ func (m *Message) Failure() *Failure { return m.Failed }
 func (m *Message) Accept(key entity.Key, last entity.Seq, id int64) (instance.Decision, error) {
 	switch {
 	case m.Failed != nil:
-		return instance.Decision{}, &entity.Crash{Description: m.Failed.Description}
+		return instance.Decision{}, m.Failed.Crash()
 	case !m.Replied:
 		return instance.Decision{}, fmt.Errorf("empty message instead of a reply to command %d: %w", id, entity.ErrProtocol)
 	case m.CommandID != id:
@@ -73,7 +73,7 @@ func (m *Message) refuse(f *Failure) (instance.Decision, error) {
 		return instance.Decision{}, fmt.Errorf("command %d refused (%s), yet with %d events: %w",
 			m.CommandID, f.Description, len(m.Events), entity.ErrProtocol)
 	}
-	o := entity.Outcome{Effects: m.Outcome.Effects, Err: &entity.Refusal{Description: f.Description}}
+	o := entity.Outcome{Effects: m.Outcome.Effects, Err: f.Refusal()}
 	return instance.Decision{Outcome: o, Restart: f.Restart}, nil
 }
 

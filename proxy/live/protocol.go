@@ -15,8 +15,6 @@ import (
 
 // A protocol is what the entities of one type have of their own.
 type protocol struct {
-	method string // path of the method whose stream belongs to an instance
-
 	// replay tells the function what is stored, and returns the position that
 	// it has then. It returns what Send does if the stream has ended.
 	replay func(*awake, *activation, Stream) (entity.Seq, error)
@@ -49,13 +47,11 @@ type protocols struct{ eventSourced, value protocol }
 func newProtocols() *protocols {
 	return &protocols{
 		eventSourced: protocol{
-			method:  eventsourced.Method,
 			replay:  (*awake).replayEvents,
 			command: func(c wire.Command) Marshaler { m := eventsourced.Command(c); return &m },
 			message: func(in *inbox) message { return &in.eventSourced },
 		},
 		value: protocol{
-			method:  valueentity.Method,
 			replay:  (*awake).replayValue,
 			command: func(c wire.Command) Marshaler { m := valueentity.Command(c); return &m },
 			message: func(in *inbox) message { return &in.value },

@@ -42,7 +42,7 @@ func (in *awake) replay(act *activation) (Stream, entity.Seq, error) {
 		return nil, 0, act.life.Err()
 	}
 	in.touch(act)
-	stream, err := in.set.Function.Open(&act.life, in.protocol.method)
+	stream, err := in.set.Function.Open(&act.life, in.Speech().Handle)
 	if err != nil {
 		return nil, 0, in.streamError(err)
 	}
@@ -71,7 +71,7 @@ func (in *awake) lastWords(stream Stream) error {
 		return err
 	}
 	if f := msg.Failure(); f != nil {
-		return &entity.Crash{Description: f.Description}
+		return f.Crash()
 	}
 	return fmt.Errorf("a message that nothing asked for: %w", entity.ErrProtocol)
 }

@@ -18,10 +18,10 @@ import (
 
 // An awake is one instance that is awake, or about to be.
 type awake struct {
-	set   *Set
-	part  *part
-	key   entity.Key
-	stats *Stats
+	set  *Set
+	part *part
+	key  entity.Key
+	kind
 
 	mu      sync.Mutex // protects what follows
 	machine *exchange.Machine
@@ -31,6 +31,12 @@ type awake struct {
 	dead    bool       // not in its part any more
 	act     *activation
 	alarm
+}
+
+// A kind is what all instances of an entity have in common.
+type kind struct {
+	*route.Entity
+	stats *Stats
 }
 
 type alarm struct {
@@ -66,7 +72,7 @@ type sending struct {
 func (s *Set) newAwake(key entity.Key, e *route.Entity, p *part, data *crdt.Data) *awake {
 	st, members := s.statsOf(e.Name)
 	return &awake{
-		set: s, part: p, key: key, stats: st, data: data,
+		set: s, part: p, key: key, kind: kind{e, st}, data: data,
 		machine: exchange.New(exchange.Config{
 			Limits: &s.Limits, Self: s.Self, Service: e.Service, ID: key.ID,
 			Idle: cmp.Or(e.Passivation, s.Idle), Members: members, Shared: s.Replicator != nil,

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/replica/exchange"
 )
 
 // open opens the stream of act.
 func (in *awake) open(ctx context.Context, act *activation) {
-	stream, err := in.set.Function.Open(ctx, exchange.Method)
+	stream, err := in.set.Function.Open(ctx, in.Speech().Handle)
 	in.mu.Lock()
 	now := time.Now()
 	switch {
@@ -121,7 +122,7 @@ func (in *awake) listening(act *activation) bool {
 // listened to. It uses msg.
 func (in *awake) read(act *activation, msg *exchange.Message) {
 	for more := true; more; {
-		err := act.stream.Recv(msg)
+		err := act.stream.Recv(in.readable(msg))
 		in.mu.Lock()
 		if in.act == act {
 			in.received(act, msg, err)
@@ -135,6 +136,14 @@ func (in *awake) read(act *activation, msg *exchange.Message) {
 			return
 		}
 	}
+}
+
+// readable returns what reads a message of the function into msg.
+func (in *awake) readable(msg *exchange.Message) live.Unmarshaler {
+	if in.Speech().RepliesOnly {
+		return exchange.RepliesOnly{Message: msg, Consistency: exchange.Consistency(in.Consistency)}
+	}
+	return msg
 }
 
 // received tells the machine what was read. It is called with in.mu held.

@@ -11,20 +11,21 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate"
+	"github.com/kairn-dev/kairn/proxy/dialect"
 )
 
-// The entity types of the protocol: the full names of the services that a
-// function implements to serve them.
+// The entity types of the protocol, whatever a function calls them.
 const (
-	Action       = "cloudstate.action.ActionProtocol"
-	ValueEntity  = "cloudstate.valueentity.ValueEntity"
-	EventSourced = "cloudstate.eventsourced.EventSourced"
-	CRDT         = "cloudstate.crdt.Crdt"
+	Action       = dialect.Action
+	ValueEntity  = dialect.ValueEntity
+	EventSourced = dialect.EventSourced
+	CRDT         = dialect.CRDT
 )
 
 // A Catalogue is what a user function serves, found to be right. It never
 // changes.
 type Catalogue struct {
+	dialect  *dialect.Dialect
 	service  *cloudstate.ServiceInfo
 	files    *protoregistry.Files
 	entities []*Entity
@@ -52,6 +53,9 @@ func (c *Catalogue) Entities() []*Entity { return slices.Clone(c.entities) }
 // Files returns the function's own descriptors.
 func (c *Catalogue) Files() *protoregistry.Files { return c.files }
 
+// Dialect returns how the function speaks.
+func (c *Catalogue) Dialect() *dialect.Dialect { return c.dialect }
+
 // Service returns a copy of what the function says about itself; it isn't nil.
 func (c *Catalogue) Service() *cloudstate.ServiceInfo { return proto.CloneOf(c.service) }
 
@@ -74,6 +78,20 @@ type Entity struct {
 	// Headers are what commands carry of the metadata of their calls; nil
 	// stands for nothing. Actions always get all.
 	Headers *Headers
+
+	// Consistency is what every write of a replicated entity has to reach, as a
+	// cloudstate.crdt.CrdtWriteConsistency, if replies don't say it.
+	Consistency int32
+
+	speech *dialect.Service // nil stands for that of Cloudstate
+}
+
+// Speech returns the service of the protocol that the function implements for e.
+func (e *Entity) Speech() *dialect.Service {
+	if e.speech == nil {
+		return dialect.Cloudstate.Of(e.Type)
+	}
+	return e.speech
 }
 
 // A Method is a method of an entity. It must not be changed.
@@ -89,12 +107,16 @@ type Method struct {
 	ClientStreams bool // whether the client sends many requests
 	ServerStreams bool // whether the client gets many replies
 
+	// NewKey says that each command is for a new instance, whose key is a random
+	// UUID: the request has none.
+	NewKey bool
+
 	Descriptor protoreflect.MethodDescriptor
 
-	key *keyReader // nil for actions, which have no key
+	key *keyReader // nil for actions, which have no key, and with NewKey
 }
 
-// Key returns the entity key of the request msg, or "" for an action. An error
+// Key returns the entity key of the request msg, or "" if there is none in it. An error
 // wraps [entity.ErrInvalid], and names the message and the field.
 func (m *Method) Key(msg []byte) (string, error) {
 	if m.key == nil {

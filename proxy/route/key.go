@@ -19,6 +19,7 @@ import (
 // The field options that make a field part of the entity key.
 const (
 	keyOption       protowire.Number = 1080
+	keyInMessage    protowire.Number = 1 // of the message that has number 1080 later on
 	legacyKeyOption protowire.Number = 50002
 )
 
@@ -50,14 +51,16 @@ type value struct {
 	bytes []byte
 }
 
-// newKeyReader finds the key fields of d. Its errors are one, of one line.
-func newKeyReader(d protoreflect.MessageDescriptor) (*keyReader, error) {
+// newKeyReader finds the key fields of d. With inMessage, the key option is a
+// field of a message, as in the generations after Cloudstate. Its errors are
+// one, of one line.
+func newKeyReader(d protoreflect.MessageDescriptor, inMessage bool) (*keyReader, error) {
 	r := &keyReader{message: d.FullName()}
 	foreign := false
 	fields := d.Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		mark := marks(f)
+		mark := marks(f, inMessage)
 		foreign = foreign || mark.foreign
 		if !mark.key {
 			continue
@@ -86,7 +89,7 @@ type mark struct {
 
 // marks scans the options of f as they came, whatever of them was understood
 // when they were decoded.
-func marks(f protoreflect.FieldDescriptor) mark {
+func marks(f protoreflect.FieldDescriptor, inMessage bool) mark {
 	raw, err := proto.MarshalOptions{AllowPartial: true}.Marshal(f.Options())
 	if err != nil {
 		return mark{}
@@ -101,13 +104,32 @@ func marks(f protoreflect.FieldDescriptor) mark {
 		case num == keyOption && typ == protowire.VarintType:
 			key = lastBool(raw[:n])
 		case num == keyOption && typ == protowire.BytesType:
-			foreign = true
+			foreign = !inMessage
+			key = inMessage && keyField(raw[:n], key)
 		case num == legacyKeyOption && typ == protowire.VarintType:
 			legacy = lastBool(raw[:n])
 		}
 		raw = raw[n:]
 	}
 	return mark{key: key || legacy, foreign: foreign}
+}
+
+// keyField returns whether field, a tag and a message, says that a field is part
+// of the key; before is what was said before it.
+func keyField(field []byte, before bool) bool {
+	_, _, n := protowire.ConsumeTag(field)
+	msg, _ := protowire.ConsumeBytes(field[n:])
+	for len(msg) > 0 {
+		num, typ, n := protowire.ConsumeField(msg)
+		if n < 0 {
+			break
+		}
+		if num == keyInMessage && typ == protowire.VarintType {
+			before = lastBool(msg[:n])
+		}
+		msg = msg[n:]
+	}
+	return before
 }
 
 // lastBool returns the value of field, which is a tag and a varint.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate"
+	"github.com/kairn-dev/kairn/proxy/dialect"
 )
 
 // typePrefix makes a full message name a type URL.
@@ -23,25 +24,29 @@ const typePrefix = "type.googleapis.com/"
 // entity types must be among supported. If anything is wrong with spec, the
 // error joins one error for each thing, each a line of text.
 func Parse(spec *cloudstate.EntitySpec, supported []string) (*Catalogue, error) {
+	return ParseDialect(dialect.FromEntities(spec), supported)
+}
+
+// ParseDialect is as [Parse], for a function of any dialect.
+func ParseDialect(spec *dialect.Spec, supported []string) (*Catalogue, error) {
 	p := parser{
+		dialect:   spec.Dialect,
 		supported: supported,
 		readers:   make(map[protoreflect.FullName]*keyReader),
 		cat: &Catalogue{
-			service:  proto.CloneOf(spec.GetServiceInfo()),
+			dialect:  spec.Dialect,
+			service:  proto.CloneOf(spec.Service),
 			paths:    make(map[string]*Method),
 			commands: make(map[string]map[string]*Method),
 		},
 	}
-	if p.cat.service == nil {
-		p.cat.service = new(cloudstate.ServiceInfo)
-	}
-	files, errs := load(spec.GetProto())
+	files, errs := load(spec.Proto)
 	p.cat.files, p.errs, p.blind = files, errs, len(errs) > 0
-	if len(spec.GetEntities()) == 0 {
+	if len(spec.Entities) == 0 {
 		p.fail("the user function serves no entities")
 	}
-	for i, e := range spec.GetEntities() {
-		p.entity(i, e)
+	for i := range spec.Entities {
+		p.entity(i, &spec.Entities[i])
 	}
 	if len(p.errs) > 0 {
 		return nil, errors.Join(p.errs...)
@@ -51,6 +56,7 @@ func Parse(spec *cloudstate.EntitySpec, supported []string) (*Catalogue, error) 
 
 // A parser collects what Parse finds.
 type parser struct {
+	dialect   *dialect.Dialect
 	supported []string
 	cat       *Catalogue
 	readers   map[protoreflect.FullName]*keyReader // by message
@@ -75,8 +81,8 @@ func oneLine(text string) error {
 }
 
 // entity adds the i-th entity of the spec.
-func (p *parser) entity(i int, e *cloudstate.Entity) {
-	name := e.GetServiceName()
+func (p *parser) entity(i int, e *dialect.Entity) {
+	name := e.Service
 	if name == "" {
 		p.fail("entity %d has no service name", i+1)
 		return
@@ -86,29 +92,44 @@ func (p *parser) entity(i int, e *cloudstate.Entity) {
 		return
 	}
 	p.cat.commands[name] = make(map[string]*Method)
-	if !slices.Contains(p.supported, e.GetEntityType()) {
-		p.fail("service %s: entity type %q is not supported; supported are %s",
-			name, e.GetEntityType(), strings.Join(p.supported, ", "))
-	}
 	ent := &Entity{
 		Service:       name,
-		Type:          e.GetEntityType(),
-		Name:          name + "/" + e.GetPersistenceId(),
-		PersistenceID: e.GetPersistenceId(),
-		Passivation:   p.passivation(e),
+		Type:          e.Type,
+		Name:          name + "/" + e.PersistenceID,
+		PersistenceID: e.PersistenceID,
+		Consistency:   e.Consistency,
 	}
+	if len(e.Headers) > 0 {
+		ent.Headers = &Headers{Names: e.Headers}
+	}
+	p.speech(ent)
+	ent.Passivation = p.passivation(e)
 	p.cat.entities = append(p.cat.entities, ent)
 	if !p.blind {
 		p.service(ent)
 	}
 }
 
-func (p *parser) passivation(e *cloudstate.Entity) time.Duration {
-	ms := e.GetPassivationStrategy().GetTimeout().GetTimeout()
-	if ms < 0 {
-		p.fail("service %s: passivation timeout of %d ms is negative", e.GetServiceName(), ms)
+// speech finds out what the function means by the type of an entity.
+func (p *parser) speech(ent *Entity) {
+	ent.speech = p.dialect.Service(ent.Type)
+	if ent.speech != nil && slices.Contains(p.supported, ent.speech.Type) {
+		ent.Type = ent.speech.Type
+		return
 	}
-	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	if what := p.dialect.Refused(ent.Type); what != "" {
+		p.fail("service %s is %s: this is not supported", ent.Service, what)
+		return
+	}
+	p.fail("service %s: entity type %q is not supported; supported are %s",
+		ent.Service, ent.Type, strings.Join(p.dialect.Names(p.supported), ", "))
+}
+
+func (p *parser) passivation(e *dialect.Entity) time.Duration {
+	if e.Passivation < 0 {
+		p.fail("service %s: passivation timeout of %d ms is negative", e.Service, e.Passivation)
+	}
+	return time.Duration(min(e.Passivation, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
 // service adds the methods of an entity's service.
@@ -144,6 +165,9 @@ func (p *parser) method(ent *Entity, d protoreflect.MethodDescriptor) {
 	}
 	p.cat.paths[m.Path] = m
 	p.cat.commands[ent.Service][m.Name] = m
+	if p.dialect.Components {
+		p.annotations(m)
+	}
 
 	kind, keyed := map[string]string{
 		EventSourced: "an event sourced entity",
@@ -156,10 +180,12 @@ func (p *parser) method(ent *Entity, d protoreflect.MethodDescriptor) {
 	switch {
 	case m.ClientStreams:
 		p.fail("method %s/%s: requests can't be streamed to %s", m.Service, m.Name, kind)
-	case m.ServerStreams && ent.Type != CRDT:
+	case m.ServerStreams && (ent.Type != CRDT || ent.Speech().RepliesOnly):
 		p.fail("method %s/%s: replies can't be streamed from %s", m.Service, m.Name, kind)
 	}
-	m.key = p.reader(m, d.Input())
+	if !m.NewKey {
+		m.key = p.reader(m, d.Input())
+	}
 }
 
 // reader returns the reader of entity keys from messages in, of which there is
@@ -168,7 +194,7 @@ func (p *parser) reader(m *Method, in protoreflect.MessageDescriptor) *keyReader
 	if r := p.readers[in.FullName()]; r != nil {
 		return r
 	}
-	r, err := newKeyReader(in)
+	r, err := newKeyReader(in, p.dialect.Components)
 	if err != nil {
 		p.fail("method %s/%s: %v", m.Service, m.Name, err)
 		return nil

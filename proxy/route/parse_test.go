@@ -70,6 +70,7 @@ func TestCatalogue(t *testing.T) {
 		t.Error("HasService is wrong")
 	}
 	want := Entity{Service: "shop.Cart", Type: EventSourced, Name: "shop.Cart/cart", PersistenceID: "cart", Passivation: 1500 * time.Millisecond}
+	want.speech = c.Dialect().Of(EventSourced)
 	ents := c.Entities()
 	if len(ents) != 2 || *ents[0] != want || ents[1].Name != "shop.Watch/cart" || m.Entity != ents[0] {
 		t.Errorf("entities %v", ents)

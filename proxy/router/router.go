@@ -40,6 +40,7 @@ package router
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -156,11 +157,22 @@ func (r *Router) target(call *entity.Call, from *hop) (*route.Method, string, er
 	if method.ClientStreams || method.ServerStreams {
 		return nil, "", r.refused(fmt.Errorf("%s/%s is streamed%v: %w", call.Service, call.Command, from, entity.ErrUnimplemented), from)
 	}
+	if method.NewKey {
+		return method, newKey(), nil
+	}
 	id, err := method.Key(call.Payload)
 	if err != nil {
 		return nil, "", err
 	}
 	return method, id, nil
+}
+
+// newKey returns a random UUID, of version 4.
+func newKey() string {
+	var id [16]byte
+	rand.Read(id[:])
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 func (r *Router) method(call *entity.Call, from *hop) (*route.Method, error) {

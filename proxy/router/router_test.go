@@ -5,6 +5,7 @@ package router_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -36,6 +37,22 @@ func TestEffectsRunInOrder(t *testing.T) {
 	r.finish("3")
 	if n := r.stats.Effects.Load(); n != 4 || r.stats.EffectsFailed.Load() != 0 {
 		t.Errorf("counted %d effects, %d failed", n, r.stats.EffectsFailed.Load())
+	}
+}
+
+// TestNewKeys has a method whose commands are for new instances.
+func TestNewKeys(t *testing.T) {
+	r := newRig(t)
+	c, err := r.router.Catalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Lookup(one, "Process").NewKey = true
+	r.call("a")
+	r.call("a")
+	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	if len(r.got) != 2 || r.got[0] == r.got[1] || !uuid.MatchString(r.got[0]) || !uuid.MatchString(r.got[1]) {
+		t.Errorf("called %q", r.got)
 	}
 }
 

@@ -52,8 +52,8 @@
 // status. The first row that fits counts.
 //
 //	error               code                 text
-//	*Refusal            UNKNOWN              the function's description, nothing else
-//	*Crash              INTERNAL             the function's description, nothing else
+//	*Refusal            UNKNOWN              the function's description, nothing else; the code that it chooses, if any
+//	*Crash              INTERNAL             likewise
 //	ErrUnknownOutcome   UNAVAILABLE          the error; trailer kairn-outcome: unknown
 //	ErrLaneMoved        UNAVAILABLE          the error; trailer kairn-outcome: unknown
 //	ErrProtocol         INTERNAL             the error

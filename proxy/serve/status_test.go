@@ -47,6 +47,24 @@ var wantCodes = map[string]struct {
 	"Crash":             {&entity.Crash{Description: "oh"}, codes.Internal},
 }
 
+// TestFunctionChoosesTheCode has failures with codes, and with what is none.
+func TestFunctionChoosesTheCode(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want codes.Code
+	}{
+		{&entity.Refusal{Description: "no", Code: 5}, codes.NotFound},
+		{&entity.Refusal{Description: "no", Code: 16}, codes.Unauthenticated},
+		{&entity.Refusal{Description: "no", Code: 17}, codes.Unknown},
+		{&entity.Crash{Description: "oh", Code: 2}, codes.Unknown},
+		{&entity.Crash{Description: "oh", Code: 1 << 31}, codes.Internal},
+	} {
+		if got := status.Code(toStatus(tt.err)); got != tt.want {
+			t.Errorf("%#v: %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
 func TestEveryErrorHasAStatus(t *testing.T) {
 	names := errorNames(t)
 	if len(names) < 10 {

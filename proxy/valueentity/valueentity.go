@@ -40,7 +40,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/instance"
 )
 
-// Method is the path of the protocol's only method.
+// Method is the path of the protocol's only method, in Cloudstate's dialect.
 const Method = "/cloudstate.valueentity.ValueEntity/handle"
 
 // Accept decides what the message means as the answer to command id of the
@@ -49,7 +49,7 @@ const Method = "/cloudstate.valueentity.ValueEntity/handle"
 func (m *Message) Accept(key entity.Key, last entity.Seq, id int64) (instance.Decision, error) {
 	switch {
 	case m.Failed != nil:
-		return instance.Decision{}, &entity.Crash{Description: m.Failed.Description}
+		return instance.Decision{}, m.Failed.Crash()
 	case !m.Replied:
 		return instance.Decision{}, fmt.Errorf("empty message instead of a reply to command %d: %w", id, entity.ErrProtocol)
 	case m.CommandID != id:
@@ -70,7 +70,7 @@ func (m *Message) refuse() (instance.Decision, error) {
 		return instance.Decision{}, fmt.Errorf("command %d refused (%s), yet with a state action: %w",
 			m.CommandID, f.Description, entity.ErrProtocol)
 	}
-	o := entity.Outcome{Effects: m.Outcome.Effects, Err: &entity.Refusal{Description: f.Description}}
+	o := entity.Outcome{Effects: m.Outcome.Effects, Err: f.Refusal()}
 	return instance.Decision{Outcome: o, Restart: f.Restart}, nil
 }
 

@@ -141,11 +141,23 @@ func Metadata(msg []byte, md *entity.Metadata) error {
 	return r.Err()
 }
 
-// A Failure is a cloudstate.Failure.
+// A Failure is a cloudstate.Failure, or one of a later generation: their fields
+// have numbers of their own.
 type Failure struct {
 	CommandID   int64
 	Description string
 	Restart     bool
+	Code        uint32 // of gRPC; 0 if the function's library has no such thing
+}
+
+// Refusal returns what f is as the answer to a command.
+func (f *Failure) Refusal() *entity.Refusal {
+	return &entity.Refusal{Description: f.Description, Code: f.Code}
+}
+
+// Crash returns what f is as a message of its own.
+func (f *Failure) Crash() *entity.Crash {
+	return &entity.Crash{Description: f.Description, Code: f.Code}
 }
 
 // Read reads the message into f.
@@ -159,6 +171,8 @@ func (f *Failure) Read(msg []byte) error {
 			f.Description = r.Text()
 		case r.Varint(3):
 			f.Restart = r.Uint() != 0
+		case r.Varint(4):
+			f.Code = uint32(r.Uint())
 		}
 	}
 	return r.Err()

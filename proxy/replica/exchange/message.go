@@ -13,7 +13,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/wire"
 )
 
-// Method is the path of the protocol's only method.
+// Method is the path of the protocol's only method, in Cloudstate's dialect.
 const Method = "/cloudstate.crdt.Crdt/handle"
 
 // Consistency is how many members must have a change before it is answered.
@@ -75,18 +75,52 @@ func (m *Message) UnmarshalWire(data []byte) error {
 			m.become(CancelledResponse)
 			err = m.cancelled(r.Value())
 		case r.Bytes(4):
-			m.become(Failed)
-			if m.Refused == nil {
-				m.Refused = &wire.Failure{}
-			}
-			err = m.Refused.Read(r.Value())
-			m.CommandID = m.Refused.CommandID
+			err = m.fail(r.Value())
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return r.Err()
+}
+
+// A RepliesOnly reads messages of functions that have nothing to say but replies
+// and failures, since there are no streamed commands in their dialect. Nor do
+// they say what a write has to reach: that is known beforehand.
+type RepliesOnly struct {
+	*Message
+	Consistency Consistency
+}
+
+// UnmarshalWire reads an encoded message. It keeps nothing of data.
+func (m RepliesOnly) UnmarshalWire(data []byte) error {
+	*m.Message = Message{}
+	r := wire.NewReader(bytes.Clone(data))
+	for r.Next() {
+		var err error
+		switch {
+		case r.Bytes(1):
+			m.become(Reply)
+			err = m.reply(r.Value())
+		case r.Bytes(2):
+			err = m.fail(r.Value())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	m.Action.Consistency = m.Consistency
+	return r.Err()
+}
+
+func (m *Message) fail(msg []byte) error {
+	m.become(Failed)
+	if m.Refused == nil {
+		m.Refused = &wire.Failure{}
+	}
+	err := m.Refused.Read(msg)
+	m.CommandID = m.Refused.CommandID
+	return err
 }
 
 // become drops what came before if that is another message: the last one holds,

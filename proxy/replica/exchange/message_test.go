@@ -5,6 +5,7 @@ package exchange
 import (
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -96,6 +97,37 @@ func TestWhatIsReceived(t *testing.T) {
 		t.Errorf("failure read as %+v", m)
 	}
 	read(&cloudstate.CrdtStreamOut{})
+	if m.What != Nothing {
+		t.Errorf("nothing read as %+v", m)
+	}
+}
+
+// TestWhatIsReceivedWithoutStreams reads replies and failures at the numbers
+// that they have where there is nothing else.
+func TestWhatIsReceivedWithoutStreams(t *testing.T) {
+	var m Message
+	read := func(num protowire.Number, msg proto.Message) {
+		t.Helper()
+		b, err := proto.Marshal(msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = protowire.AppendBytes(protowire.AppendTag(nil, num, protowire.BytesType), b)
+		if err := (RepliesOnly{&m, Majority}).UnmarshalWire(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(1, &cloudstate.CrdtReply{CommandId: 3, StateAction: &cloudstate.CrdtStateAction{
+		Action: &cloudstate.CrdtStateAction_Update{Update: count(3)},
+	}})
+	if m.What != Reply || m.CommandID != 3 || !proto.Equal(m.Action.Update, count(3)) || m.Action.Consistency != Majority {
+		t.Errorf("reply read as %+v", m)
+	}
+	read(2, &cloudstate.Failure{CommandId: 7, Description: "d"})
+	if m.What != Failed || m.CommandID != 7 || m.Refused.Description != "d" {
+		t.Errorf("failure read as %+v", m)
+	}
+	read(4, &cloudstate.Failure{CommandId: 7, Description: "d"})
 	if m.What != Nothing {
 		t.Errorf("nothing read as %+v", m)
 	}

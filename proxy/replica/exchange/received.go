@@ -71,7 +71,7 @@ func (m *Machine) stream(c *Call, msg *Message, now time.Time) {
 	case c.canceled != nil:
 		m.cancel(c, c.canceled, now)
 	case msg.Refused != nil:
-		m.cancel(c, &entity.Refusal{Description: msg.Refused.Description}, now)
+		m.cancel(c, msg.Refused.Refusal(), now)
 	case m.stopped:
 		m.cut(c, now)
 	}
@@ -119,7 +119,7 @@ func outcome(msg *Message) entity.Outcome {
 	if msg.Refused == nil {
 		return msg.Outcome
 	}
-	return entity.Outcome{Effects: msg.Outcome.Effects, Err: &entity.Refusal{Description: msg.Refused.Description}}
+	return entity.Outcome{Effects: msg.Outcome.Effects, Err: msg.Refused.Refusal()}
 }
 
 // give gives the client of c an outcome, once part is where it has to be; part
@@ -263,7 +263,7 @@ func (m *Machine) late(msg *Message, now time.Time) bool {
 }
 
 func (m *Machine) failed(c *Call, msg *Message, now time.Time) {
-	crash := &entity.Crash{Description: msg.Refused.Description}
+	crash := msg.Refused.Crash()
 	switch {
 	case msg.CommandID == 0:
 		m.brokenBy(nil, crash, now)

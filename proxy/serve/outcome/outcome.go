@@ -51,10 +51,10 @@ var statuses = []struct {
 // false for an error that isn't in the table: its text stays here.
 func Describe(err error) (code codes.Code, text string, known bool) {
 	if refusal, ok := errors.AsType[*entity.Refusal](err); ok {
-		return codeOf(refusal.Code), refusal.Description, true
+		return codeOf(refusal.Code, codes.Unknown), refusal.Description, true
 	}
 	if crash, ok := errors.AsType[*entity.Crash](err); ok {
-		return codes.Internal, crash.Description, true
+		return codeOf(crash.Code, codes.Internal), crash.Description, true
 	}
 	for _, s := range statuses {
 		if errors.Is(err, s.err) {
@@ -62,18 +62,18 @@ func Describe(err error) (code codes.Code, text string, known bool) {
 		}
 	}
 	if own, ok := errors.AsType[*entity.Status](err); ok {
-		return codeOf(own.Code), own.Description, true
+		return codeOf(own.Code, codes.Unknown), own.Description, true
 	}
 	return codes.Internal, "entity failed", false
 }
 
-// codeOf returns the code that the function ended a call with, if there is such
-// a code.
-func codeOf(named uint32) codes.Code {
-	if named == uint32(codes.OK) || named > uint32(codes.Unauthenticated) {
-		return codes.Unknown
+// codeOf returns the code that the function has chosen, if there is such a code,
+// and otherwise if not.
+func codeOf(chosen uint32, otherwise codes.Code) codes.Code {
+	if chosen == uint32(codes.OK) || chosen > uint32(codes.Unauthenticated) {
+		return otherwise
 	}
-	return codes.Code(named)
+	return codes.Code(chosen)
 }
 
 // Unknown reports whether nobody can say if the call that ended with err was
