@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"proxy/lane":             {"proxy/entity", "proxy/stats"},
 	"proxy/live/livetest":    {"proxy/entity", "proxy/live", "proto/..."},
 	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/shard", "proxy/stats", "proxy/valueentity", "proxy/wire"},
+	"proxy/outbox":           {"proxy/entity", "proxy/lane", "proxy/shard"},
 	"proxy/replica":          {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/live", "proxy/replica/exchange", "proxy/route", "proxy/stats"}, // live: it is over a live.Stream
 	"proxy/replica/exchange": {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/route":            {"proxy/dialect", "proxy/entity", "proto/..."},

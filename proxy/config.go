@@ -25,6 +25,7 @@ type config struct {
 	dataDir    string
 	idle       time.Duration
 	answer     time.Duration
+	remember   time.Duration
 	shutdown   time.Duration
 	mailbox    int
 	maxMessage int
@@ -103,6 +104,7 @@ func (c *config) settings() []setting {
 		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},
 		{"passivation-timeout", "30s", "time without a command until an instance is passivated, if its entity doesn't say", duration(&c.idle)},
 		{"command-timeout", "1m", "time that the function may take for one command", duration(&c.answer)},
+		{"idempotency-ttl", "24h", "time for which the reply to a command with an idempotency key is remembered", duration(&c.remember)},
 		{"shutdown-timeout", "10s", "time to finish what runs when told to stop", duration(&c.shutdown)},
 		{"mailbox-size", "1000", "commands that may wait for one instance; more are refused at once", number(&c.mailbox)},
 		{"max-message-size", "12582912", "bytes that a message of a client or of the function may have", number(&c.maxMessage)},

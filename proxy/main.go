@@ -27,6 +27,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/action"
 	"github.com/kairn-dev/kairn/proxy/discovery"
 	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve/port"
 )
@@ -41,6 +42,8 @@ const (
 	maxGroup          = 256     // writes in one commit: a batch of the embedded store is cheap
 	maxGroupBytes     = 4 << 20
 	maxSends          = 3
+	maxRecent         = 16 // replies that an instance knows without its store
+	rememberEffects   = 7 * 24 * time.Hour
 	maxLoads          = 256
 	maxDepth          = 64
 	maxActions        = 10_000 // calls of actions that forwards and effects have led to
@@ -128,7 +131,9 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	counted := &counters{Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, HTTP: &port.Stats{}, Store: store}
+	counted := &counters{
+		Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, Outbox: &outbox.Stats{}, HTTP: &port.Stats{}, Store: store,
+	}
 	p := newParts(log, cfg, counted, store, member, conn)
 	p.port.Certificate = lines.certificate
 	running := p.start(ctx, fail, lines)

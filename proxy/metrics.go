@@ -13,6 +13,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/action"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/replica"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve/port"
@@ -23,6 +24,7 @@ import (
 // counters are what the parts count, for the metrics.
 type counters struct {
 	Lane     *lane.Stats
+	Outbox   *outbox.Stats
 	Router   *router.Stats
 	Actions  *action.Stats
 	HTTP     *port.Stats
@@ -86,7 +88,12 @@ func (n *counters) collectCalls(e exporter) {
 	e.counter("action_replies_total", "Messages that actions answered with.", &n.Actions.Replies)
 	e.counter("forwards_total", "Forwards that functions asked for.", &n.Router.Forwards)
 	e.counter("effects_total", "Side effects that functions asked for.", &n.Router.Effects)
-	e.counter("effects_failed_total", "Side effects that could not be carried out.", &n.Router.EffectsFailed)
+	e.counter("effects_failed_total", "Side effects that could not be carried out and are not tried again.", &n.Router.EffectsFailed)
+	e.gauge("outbox_rows", "Stored effects and forwards that are not done.", float64(n.Outbox.Rows.Load()))
+	e.gauge("outbox_parked_rows", "Of these, those that are not tried again by themselves.", float64(n.Outbox.Parked.Load()))
+	e.counter("outbox_delivered_total", "Stored effects and forwards that were carried out.", &n.Outbox.Delivered)
+	e.counter("outbox_refused_total", "Of these, those that their target refused.", &n.Outbox.Refused)
+	e.counter("outbox_retried_total", "Tries that failed.", &n.Outbox.Retried)
 }
 
 func (n *counters) collectStore(e exporter) {
@@ -130,6 +137,7 @@ func collectCommands(e exporter, name string, s *live.Stats) {
 	e.counter("commands_unstashed_total", "Commands that waited and got their turn.", &s.Unstashed, name)
 	e.counter("commands_completed_total", "Commands with a reply.", &s.Completed, name)
 	e.counter("commands_failed_total", "Commands with an error or a refusal.", &s.Failed, name)
+	e.counter("commands_recalled_total", "Commands that were carried out before, as the store had to be asked.", &s.Recalled, name)
 	e.histogram("command_stash_seconds", "Time that commands waited for their turn.", &s.StashTime, name)
 	e.histogram("command_processing_seconds", "Time from the function being given a command to its answer.", &s.Processing, name)
 	e.histogram("command_persist_seconds", "Time from the function's answer to the release of a command that writes.", &s.Persist, name)

@@ -23,12 +23,14 @@ import (
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/replica"
 	"github.com/kairn-dev/kairn/proxy/replica/exchange"
 	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve"
 	"github.com/kairn-dev/kairn/proxy/serve/port"
+	"github.com/kairn-dev/kairn/proxy/shard"
 	"github.com/kairn-dev/kairn/proxy/userfunc"
 )
 
@@ -38,24 +40,41 @@ type served struct {
 	err       error
 }
 
-// parts are what the proxy is made of.
-type parts struct {
-	log       *slog.Logger
+// Once is something that happens once.
+type once struct {
+	once sync.Once
+	c    chan struct{} // closed when it has happened
+}
+
+func (s *once) happens() { s.once.Do(func() { close(s.c) }) }
+
+// A contact is what is known of the function.
+type contact struct {
 	served    atomic.Pointer[served]
+	known     once // that it was found
 	discovery discovery.Config
 	reporter  *discovery.Reporter
-	lanes     []*lane.Lane
-	live      *live.Set
-	replicas  *replica.Set
-	grpc      *serve.GRPC
-	use       func(*route.Catalogue) []string // prepares to serve it, and returns what is wrong with its rules
-	port      *port.Port
-	admin     *http.Server
-	stopping  atomic.Bool
+}
+
+// parts are what the proxy is made of.
+type parts struct {
+	log *slog.Logger
+	contact
+	lanes    []*lane.Lane
+	live     *live.Set
+	outbox   *outbox.Pump
+	replicas *replica.Set
+	grpc     *serve.GRPC
+	use      func(*route.Catalogue) []string // prepares to serve it, and returns what is wrong with its rules
+	port     *port.Port
+	admin    *http.Server
+	stopping atomic.Bool
 }
 
 func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Member, conn *grpc.ClientConn) *parts {
-	p := &parts{log: log, reporter: discovery.NewReporter(log, conn)}
+	p := &parts{log: log}
+	p.known.c = make(chan struct{})
+	p.reporter = discovery.NewReporter(log, conn)
 	p.served.Store(&served{err: fmt.Errorf("user function has not been reached yet: %w", entity.ErrUnavailable)})
 	p.discovery = discovery.Config{
 		Conn:         conn,
@@ -93,12 +112,22 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		MaxDepth:   maxDepth,
 		Stats:      n.Router,
 	})
+	p.newOutbox(m, s, r, n.Outbox)
 	p.newEdge(cfg, r, n.HTTP)
 	p.admin = &http.Server{
 		Handler:           serve.Admin(p.ready, n.handler(), cfg.log.pprof),
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 	return p
+}
+
+// newOutbox makes what carries out what is stored of effects and forwards.
+func (p *parts) newOutbox(m entity.Member, rows outbox.Rows, r *router.Router, n *outbox.Stats) {
+	p.outbox = outbox.New(p.log, outbox.Config{
+		Rows: rows, Calls: r, Lane: func(key entity.Key) *lane.Lane { return p.lanes[shard.Lane(key, len(p.lanes))] },
+		Member: m, MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000, Stats: n,
+	})
+	r.Outbox, p.live.Outbox = p.outbox, p.outbox
 }
 
 // newLive makes the set of the instances that handle one command at a time.
@@ -109,6 +138,7 @@ func newLive(log *slog.Logger, cfg config, c live.Config) *live.Set {
 		UndecidedBytes: maxUndecidedBytes,
 		Answer:         cfg.answer,
 		Sends:          maxSends,
+		Memory:         instance.Memory{Commands: cfg.remember, Effects: rememberEffects, Recent: maxRecent},
 	}
 	c.Idle, c.Grace, c.Loads = cfg.idle, grace, maxLoads
 	return live.New(log, c)
@@ -155,6 +185,7 @@ func (p *parts) found(c *route.Catalogue) {
 		p.reporter.ReportError(wrong)
 	}
 	p.served.Store(&served{catalogue: c})
+	p.known.happens()
 	p.grpc.SetServing(true)
 }
 
@@ -183,7 +214,7 @@ func (p *parts) ready() error {
 
 // running is what start has started, in the order in which it is stopped.
 type running struct {
-	edge, function, lane, admin stage
+	edge, outbox, function, lane, admin stage
 }
 
 // A stage is goroutines that end when they are told to.
@@ -222,8 +253,9 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 		p.discovery.ProxyPort = at.Port
 	}
 	return running{
-		admin: begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
-		lane:  begin(ctx, fail, p.runLanes),
+		admin:  begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
+		lane:   begin(ctx, fail, p.runLanes),
+		outbox: begin(ctx, fail, func(ctx context.Context) error { return p.outbox.Run(ctx, p.known.c) }),
 		function: begin(ctx, fail, func(ctx context.Context) error {
 			var work sync.WaitGroup
 			work.Go(func() { p.reporter.Run(ctx) }) //nolint:errcheck // it returns nil when ctx is done
@@ -266,6 +298,7 @@ func (p *parts) stop(ctx context.Context, r running, limit time.Duration) {
 		stop func(context.Context) error
 	}{
 		{"edge", r.edge.stop},
+		{"outbox", r.outbox.stop},
 		{"instances", p.live.Stop},
 		{"replicas", p.replicas.Stop},
 		{"lane", r.lane.stop},

@@ -10,6 +10,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/store/filestore"
 	"github.com/kairn-dev/kairn/proxy/store/memstore"
 )
@@ -17,8 +18,14 @@ import (
 // A store is what the parts of the proxy need of one.
 type store interface {
 	lane.Store
-	live.Journal
+	contents
 	members
+}
+
+// contents are what is read of a store.
+type contents interface {
+	live.Journal
+	outbox.Rows
 }
 
 // lanes is how many lanes the proxy has in its store: one, since there is one

@@ -63,6 +63,8 @@ type Call struct {
 	Command  string // the method's name in it
 	Payload  []byte // the request message, encoded
 	Metadata Metadata
+	Key      IdemKey // of the call if it is one that may come twice; else empty
+	Depth    int     // how many calls have led to this one by forwards and effects
 
 	// Deadline is when the caller stops waiting; zero if it doesn't say. A
 	// call that has not reached the user function by then never does.

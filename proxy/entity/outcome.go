@@ -11,6 +11,8 @@ type Outcome struct {
 	None    bool     // whether there is neither: a stream gets no message, other calls an empty one
 	Effects []Effect // to be carried out first, in order
 	Err     error    // why there is no reply
+
+	ForwardKey IdemKey // of Forward; empty if it isn't to be remembered
 }
 
 // A Target is a call that the user function asks for.

@@ -31,6 +31,13 @@
 // that the function had and did not answer is not run again: its client is
 // told.
 //
+// A command with an idempotency key has its reply in its write, even if there is
+// nothing else in it. One that comes again waits for its turn and then gets the
+// same reply without the function, if the instance knows it or the store refuses
+// the write because it does; then the store is asked. A command that is answered
+// with the same key for another method, or by its client for another request, is
+// refused.
+//
 // The instance is loaded again only when nothing is undecided, since a load
 // reads what is stored.
 package instance

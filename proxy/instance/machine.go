@@ -3,6 +3,7 @@
 package instance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ type Limits struct {
 	UndecidedBytes int           // the same, in bytes of their writes
 	Answer         time.Duration // for the function to answer a command, or to take in what is stored
 	Sends          int           // tries to hand a command to the function
+	Memory         Memory        // of commands with keys
 }
 
 // A Command is a call on its way through an instance.
@@ -32,9 +34,15 @@ type Command struct {
 	Outcome entity.Outcome       // set before it is released
 	Write   entity.Write         // set before it is committed
 
-	size    int  // of Write, while it is not durable
-	pending bool // whether Write is not durable yet
-	sends   int  // how often it was to be handed to the function
+	progress
+}
+
+// Progress is how far a command has come, for its machine.
+type progress struct {
+	size      int  // of the write, while it is not durable
+	pending   bool // whether the write is not durable yet
+	recalling bool // whether the store is asked for the reply to it
+	sends     int  // how often it was to be handed to the function
 }
 
 // expired returns why c need not be run any more, or nil.
@@ -84,6 +92,7 @@ type Machine struct {
 
 	current *Command // with the function
 	queues           // of commands
+	known   known
 	out     []Output
 }
 
@@ -136,6 +145,7 @@ func (m *Machine) LoadFailed(err error, now time.Time) {
 // for.
 func (m *Machine) Answered(d Decision, now time.Time) {
 	c := m.current
+	m.remember(c, &d, now)
 	m.current, c.Outcome, c.Write = nil, d.Outcome, d.Write
 	m.undecided.push(c)
 	if d.Restart {
@@ -196,8 +206,13 @@ func (m *Machine) Verdict(err error, now time.Time) {
 	c.pending = false
 	m.bytes -= c.size
 	if err != nil {
-		c.Outcome = entity.Outcome{Err: err}
+		m.forget(c)
 		m.again(i + 1)
+		if errors.Is(err, entity.ErrRepeated) {
+			m.recall(c, now)
+			return
+		}
+		c.Outcome = entity.Outcome{Err: err}
 		m.giveUpStream(now)
 		return
 	}
@@ -219,7 +234,14 @@ func (m *Machine) again(from int) {
 			m.stale++
 			m.bytes -= c.size
 		}
+		m.forget(c)
 	}
+}
+
+// forget drops what was to be written for c.
+func (m *Machine) forget(c *Command) {
+	c.Outcome, c.Write = entity.Outcome{}, entity.Write{}
+	delete(m.known.replies, c.Call.Key)
 }
 
 // giveUpStream ends the stream; the instance is loaded again when a command
@@ -328,6 +350,9 @@ func (m *Machine) sendNext(now time.Time) {
 			m.refuse(c, err)
 			continue
 		}
+		if m.repeated(c) {
+			continue
+		}
 		m.nextID++
 		c.ID, c.Sent = m.nextID, now
 		c.sends++
@@ -342,7 +367,7 @@ func (m *Machine) room() bool {
 
 // settle releases what has nothing undecided before it.
 func (m *Machine) settle() {
-	for m.undecided.len() > 0 && !m.undecided.at(0).pending {
+	for m.undecided.len() > 0 && !m.undecided.at(0).pending && !m.undecided.at(0).recalling {
 		m.add(Release, m.undecided.pop())
 	}
 }

@@ -15,6 +15,7 @@ const (
 	Release           // call Command.Done with Command.Outcome
 	Finish            // tell the function that no more comes, and let it end the stream
 	Abort             // end the stream now, if there is one
+	Recall            // read the reply to Command from the store; then say Recalled
 	Leave             // forget the instance, unless it is needed again by then
 )
 

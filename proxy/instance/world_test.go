@@ -4,6 +4,7 @@ package instance
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -21,13 +22,27 @@ type world struct {
 	m       *Machine
 	now     time.Time
 	next    int
-	journal []int      // stored
-	lane    []*Command // writes that have no verdict yet
-	broken  int        // how many of these follow a refused one
-	left    bool       // whether it said that it may be forgotten
+	journal []int  // stored
+	lane    []sent // writes that have no verdict yet
+	broken  int    // how many of these follow a refused one
+	left    bool   // whether it said that it may be forgotten
 	stopped bool
+	remembered
 	function
 	clients
+}
+
+// Remembered are the replies of a world.
+type remembered struct {
+	replies map[entity.IdemKey]entity.Reply // stored
+	lost    map[entity.IdemKey]bool         // keys whose replies were forgotten
+	recall  *Command                        // whose reply is to be read
+}
+
+// A sent is a write on its way to the store. The machine may forget it meanwhile.
+type sent struct {
+	*Command
+	write entity.Write
 }
 
 // A function is the user function as a world plays it.
@@ -48,10 +63,11 @@ type clients struct {
 }
 
 func newWorld(t *rapid.T) *world {
-	limits := &Limits{Mailbox: 6, Undecided: 4, UndecidedBytes: 30, Answer: time.Minute, Sends: 3}
+	limits := &Limits{Mailbox: 6, Undecided: 4, UndecidedBytes: 300, Answer: time.Minute, Sends: 3, Memory: Memory{Recent: 1}}
 	return &world{
 		t: t, m: &Machine{Limits: limits}, now: time.Unix(0, 0),
-		clients: clients{done: map[int]int{}, acked: map[int][]int{}, refused: map[int]bool{}},
+		remembered: remembered{replies: map[entity.IdemKey]entity.Reply{}, lost: map[entity.IdemKey]bool{}},
+		clients:    clients{done: map[int]int{}, acked: map[int][]int{}, refused: map[int]bool{}},
 	}
 }
 
@@ -82,13 +98,18 @@ func (w *world) do(o Output) {
 	case Send:
 		w.send(o.Command)
 	case Commit:
-		w.lane = append(w.lane, o.Command)
+		w.lane = append(w.lane, sent{o.Command, o.Command.Write})
+	case Recall:
+		if w.recall != nil || w.stream || w.opening {
+			w.t.Fatal("a reply is recalled while something else is under way")
+		}
+		w.recall = o.Command
 	case Release:
 		w.release(o.Command)
 	case Finish, Abort:
 		w.stream, w.opening, w.with = false, false, nil
 	case Leave:
-		if w.opening || w.stream || len(w.lane) > 0 {
+		if w.opening || w.stream || len(w.lane) > 0 || w.recall != nil {
 			w.t.Fatal("the instance leaves while something is under way")
 		}
 		if w.left {
@@ -102,7 +123,7 @@ func (w *world) do(o Output) {
 func (w *world) pending() int {
 	n := 0
 	for _, c := range w.lane[:len(w.lane)-w.broken] {
-		n += c.Write.Size()
+		n += c.write.Size()
 	}
 	return n
 }
@@ -164,6 +185,7 @@ func (w *world) submit() {
 	if w.next%4 == 0 {
 		c.Call.Deadline = w.now.Add(time.Minute)
 	}
+	c.Call.Key = key(w.next)
 	w.left = false
 	w.m.Submit(c, w.now)
 	if w.stopped && !errors.Is(c.Outcome.Err, ErrStopping) {
@@ -198,20 +220,27 @@ func (w *world) answer(writes, restart bool) {
 func (w *world) verdict(refuse bool) {
 	c := w.lane[0]
 	w.lane = w.lane[1:]
+	reply := c.write.Reply
 	switch {
 	case w.broken > 0:
 		w.broken--
 		w.m.Verdict(entity.ErrRefused, w.now)
+	case reply != nil && w.replies[reply.Key].Key != "":
+		w.broken = len(w.lane)
+		w.m.Verdict(fmt.Errorf("world: %w", entity.ErrRepeated), w.now)
 	case refuse:
 		w.broken = len(w.lane)
-		w.refused[number(c)] = true
+		w.refused[number(c.Command)] = true
 		w.m.Verdict(entity.ErrRefused, w.now)
 	default:
-		for _, e := range c.Write.Events {
+		if reply != nil {
+			w.replies[reply.Key] = *reply
+		}
+		for _, e := range c.write.Events {
 			if int(e.Seq) != len(w.journal)+1 {
 				w.t.Fatalf("event %d is stored after %d", e.Seq, len(w.journal))
 			}
-			w.journal = append(w.journal, number(c))
+			w.journal = append(w.journal, number(c.Command))
 		}
 		w.m.Verdict(nil, w.now)
 	}
@@ -241,6 +270,13 @@ func (w *world) enabled() map[string]func() {
 		steps["answer, restart"] = func() { w.answer(false, true) }
 		steps["stream breaks"] = func() { w.m.Broken(entity.ErrProtocol, w.now) }
 		steps["send fails"] = func() { w.with = nil; w.m.SendFailed(entity.ErrUnavailable, w.now) }
+	}
+	if w.recall != nil {
+		steps["recalled"] = func() { w.recalled(nil) }
+		steps["recall fails"] = func() { w.recalled(entity.ErrUnavailable) }
+	}
+	if len(w.replies) > 0 {
+		steps["replies expire"] = w.expire
 	}
 	if len(w.lane) > 0 {
 		steps["stored"] = func() { w.verdict(false) }
@@ -290,6 +326,8 @@ func (w *world) calm() {
 			w.answer(true, false)
 		case len(w.lane) > 0:
 			w.verdict(false)
+		case w.recall != nil:
+			w.recalled(nil)
 		default:
 			return
 		}
@@ -332,6 +370,7 @@ func keepsItsPromises(t *rapid.T) {
 			t.Fatalf("command %d was refused by the store and is stored", n)
 		}
 	}
+	w.onceForEachKey()
 	w.stopped = true
 	w.m.Stop(w.now)
 	w.carryOut()

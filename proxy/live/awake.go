@@ -86,7 +86,7 @@ func (in *awake) submit(cmd *instance.Command) bool {
 
 // verdict is called by the lane.
 func (in *awake) verdict(err error) {
-	if err != nil {
+	if err != nil && !errors.Is(err, entity.ErrRepeated) {
 		in.set.log.Error("write was not stored", "instance", in.key.String(), "err", err)
 	}
 	in.mu.Lock()
@@ -208,6 +208,8 @@ func (in *awake) do(t task) {
 	case instance.Commit:
 		in.countWrite(&t.Command.Write)
 		in.set.laneOf(in.key).Join(&t.act.chain, t.Command.Write)
+	case instance.Recall:
+		in.set.work.Go(func() { in.recall(t.Command) })
 	case instance.Release:
 		in.release(t.Command)
 	case instance.Finish:

@@ -12,6 +12,16 @@ import (
 // A Journal is what instances are loaded from. The suite in package storetest
 // checks that a store keeps the promises made here.
 type Journal interface {
+	States
+
+	// Reply returns what is remembered of the command idem of key, and false
+	// if that is nothing. What has expired may still be there; it is for as
+	// long as a write of it would be refused.
+	Reply(ctx context.Context, key entity.Key, idem entity.IdemKey) (entity.Reply, bool, error)
+}
+
+// States are what instances begin with.
+type States interface {
 	// Snapshot returns the snapshot of key, or a zero one if there is none. It
 	// may say that the instance was deleted.
 	Snapshot(ctx context.Context, key entity.Key) (entity.Snapshot, error)

@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Journal  Journal
 	Lanes    []*lane.Lane // of the member; an instance writes to that of its shard
+	Outbox   Outbox       // nil if nothing that commands lead to is kept
 	Function Function
 	Limits   instance.Limits
 	Idle     time.Duration // until an instance is passivated, if its entity doesn't say
@@ -123,12 +124,7 @@ func (p *part) forget(in *awake) {
 }
 
 // laneOf returns the lane that the instance key writes to.
-func (s *Set) laneOf(key entity.Key) *lane.Lane {
-	if len(s.Lanes) == 1 {
-		return s.Lanes[0]
-	}
-	return s.Lanes[int(shard.Of(key))%len(s.Lanes)]
-}
+func (s *Set) laneOf(key entity.Key) *lane.Lane { return s.Lanes[shard.Lane(key, len(s.Lanes))] }
 
 // statsOf returns the counters of the entity name, which live as long as s.
 func (s *Set) statsOf(name string) *Stats {

@@ -19,6 +19,7 @@ type Stats struct {
 	Unstashed  atomic.Int64 // commands that got their turn after they had waited
 	Completed  atomic.Int64 // commands with a reply or forward
 	Failed     atomic.Int64 // commands with an error or a refusal
+	Recalled   atomic.Int64 // commands whose reply was read from the store, since they were carried out before
 
 	ActiveTime stats.Histogram // from activation to the end of it
 	Recovery   stats.Histogram // from opening to the first command

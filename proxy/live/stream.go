@@ -136,6 +136,8 @@ func (in *awake) answered(msg message, now time.Time) {
 		in.machine.Broken(in.crashed(err), now)
 		return
 	}
+	d.Write.Key = in.key
+	in.enlist(c, &d)
 	in.machine.Answered(d, now)
 }
 

@@ -106,6 +106,7 @@ type Method struct {
 
 	ClientStreams bool // whether the client sends many requests
 	ServerStreams bool // whether the client gets many replies
+	Safe          bool // whether it has no side effects, by its idempotency_level
 
 	// NewKey says that each command is for a new instance, whose key is a random
 	// UUID: the request has none.

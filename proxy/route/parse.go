@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate"
 	"github.com/kairn-dev/kairn/proxy/dialect"
@@ -161,6 +162,7 @@ func (p *parser) method(ent *Entity, d protoreflect.MethodDescriptor) {
 		OutputURL:     typePrefix + string(d.Output().FullName()),
 		ClientStreams: d.IsStreamingClient(),
 		ServerStreams: d.IsStreamingServer(),
+		Safe:          safe(d),
 		Descriptor:    d,
 	}
 	p.cat.paths[m.Path] = m
@@ -186,6 +188,12 @@ func (p *parser) method(ent *Entity, d protoreflect.MethodDescriptor) {
 	if !m.NewKey {
 		m.key = p.reader(m, d.Input())
 	}
+}
+
+// safe reports whether d says that it has no side effects.
+func safe(d protoreflect.MethodDescriptor) bool {
+	options, _ := d.Options().(*descriptorpb.MethodOptions)
+	return options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
 // reader returns the reader of entity keys from messages in, of which there is

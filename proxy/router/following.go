@@ -5,7 +5,6 @@ package router
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,6 +47,14 @@ func (h *hop) String() string {
 	return b.String()
 }
 
+// Begun is how far a following has come.
+type begun struct {
+	rows    []entity.OutboxRow // that are stored, of effects and the forward
+	sent    int                // how many of rows have been sent
+	effects int                // how many of the effects that aren't stored
+	calls   int                // how many keys have been derived
+}
+
 // A following is what is still to be done about the outcome of one call.
 type following struct {
 	router  *Router
@@ -55,15 +62,22 @@ type following struct {
 	method  *route.Method
 	outcome entity.Outcome
 	wrote   bool // whether the call has changed what is stored
-	effects int  // how many have been begun
-	turns   atomic.Uint32
-	depth   int // of the calls that this one leads to
-	from    *hop
-	done    func(entity.Answer)
+	begun
+	turns atomic.Uint32
+	depth int // of the calls that this one leads to
+	from  *hop
+	done  func(entity.Answer)
 }
 
 // next begins what comes next, up to the first thing that has to be waited for.
 func (f *following) next() {
+	for f.sent < len(f.rows) {
+		row := &f.rows[f.sent]
+		f.sent++
+		if f.send(row) {
+			return
+		}
+	}
 	for f.effects < len(f.outcome.Effects) {
 		e := &f.outcome.Effects[f.effects]
 		f.effects++
@@ -71,11 +85,50 @@ func (f *following) next() {
 			return
 		}
 	}
+	if f.kept() {
+		return // the row of it answers
+	}
 	if f.outcome.Forward == nil || f.outcome.Err != nil {
 		f.done(f.router.answer(f.method, &f.outcome))
 		return
 	}
 	f.forward()
+}
+
+// send sends a row, and returns whether it will call next when that was tried.
+func (f *following) send(row *entity.OutboxRow) bool {
+	switch row.Kind {
+	case entity.Forward: // which is the last one
+		return false
+	case entity.SideEffect:
+		f.router.Stats.Effects.Add(1)
+	}
+	if !row.Synchronous {
+		f.router.Outbox.Send(*row, nil)
+		return false
+	}
+	f.router.Outbox.Send(*row, func(entity.Answer) {
+		if f.second() {
+			f.next()
+		}
+	})
+	return !f.second()
+}
+
+// kept sends the row of the forward if there is one, and returns whether there
+// is.
+func (f *following) kept() bool {
+	n := len(f.rows)
+	if n == 0 || f.rows[n-1].Kind != entity.Forward {
+		return false
+	}
+	f.router.Stats.Forwards.Add(1)
+	t := &f.rows[n-1].Target
+	if c, err := f.router.Catalogue(); err == nil && c.Lookup(t.Service, t.Command) != nil {
+		f.compare(c.Lookup(t.Service, t.Command))
+	}
+	f.router.Outbox.Send(f.rows[n-1], f.forwarded)
+	return true
 }
 
 // begin begins an effect, and returns whether it will call next when it is
@@ -114,16 +167,24 @@ func (f *following) forward() {
 	f.router.Stats.Forwards.Add(1)
 	call := f.callTo(f.outcome.Forward)
 	call.Deadline, call.Done = f.call.Deadline, f.call.Done
+	if f.outcome.ForwardKey != "" {
+		call.Key = f.outcome.ForwardKey
+	}
 	method, id, from, err := f.resolve(&call, "forwarded from")
 	if err != nil {
 		f.forwarded(entity.Answer{Err: err})
 		return
 	}
-	if method.OutputURL != f.method.OutputURL {
-		f.router.Report(fmt.Sprintf("Warning: %s/%s was forwarded to %s/%s, which replies with %s, expected %s",
-			f.method.Service, f.method.Name, method.Service, method.Name, method.OutputURL, f.method.OutputURL))
-	}
+	f.compare(method)
 	f.router.submit(method, id, call, from, f.forwarded)
+}
+
+// compare tells the function if it has forwarded to a method with another reply.
+func (f *following) compare(to *route.Method) {
+	if to.OutputURL != f.method.OutputURL {
+		f.router.Report(fmt.Sprintf("Warning: %s/%s was forwarded to %s/%s, which replies with %s, expected %s",
+			f.method.Service, f.method.Name, to.Service, to.Name, to.OutputURL, f.method.OutputURL))
+	}
 }
 
 // forwarded gives the answer to the forward to the caller of this call, who must
@@ -150,23 +211,16 @@ func (f *following) resolve(call *entity.Call, how string) (*route.Method, strin
 	return method, id, h, err
 }
 
-// traced are the names of metadata that go with every call that a call leads
-// to: https://www.w3.org/TR/trace-context.
-var traced = []string{"traceparent", "tracestate"}
-
 func (f *following) callTo(t *entity.Target) entity.Call {
-	call := entity.Call{Service: t.Service, Command: t.Command, Payload: t.Payload.Value, Metadata: t.Meta}
-	if hasTrace(t.Meta) {
-		return call // the function has begun a span of its own
-	}
-	for _, e := range f.call.Metadata {
-		if slices.Contains(traced, strings.ToLower(e.Name)) {
-			call.Metadata = append(slices.Clip(call.Metadata), e)
-		}
+	f.calls++
+	call := entity.Call{Service: t.Service, Command: t.Command, Payload: t.Payload.Value, Metadata: t.Meta.WithTrace(f.call.Metadata)}
+	if !keeps(f.method) { // what keeps its effects gives them keys
+		call.Key = derived(f.call.Key, f.calls)
 	}
 	return call
 }
 
-func hasTrace(md entity.Metadata) bool {
-	return slices.ContainsFunc(md, func(e entity.MetadataEntry) bool { return strings.EqualFold(e.Name, traced[0]) })
+// keeps reports whether the entity of m remembers the commands that it had.
+func keeps(m *route.Method) bool {
+	return m.Entity.Type == route.EventSourced || m.Entity.Type == route.ValueEntity
 }

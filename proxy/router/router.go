@@ -85,6 +85,14 @@ func (b StreamsByType) Stream(ctx context.Context, m *route.Method, call entity.
 	return b[m.Entity.Type].Stream(ctx, m, call, recv, out)
 }
 
+// Outbox is where what commands have led to is carried out, if it is stored.
+type Outbox interface {
+	// Send has row carried out, which is stored. First, if it isn't nil, is
+	// called once, with the answer to the first try. The rows of one source
+	// have to come in the order of their ids.
+	Send(row entity.OutboxRow, first func(entity.Answer))
+}
+
 // A Config says what a Router works with.
 type Config struct {
 	// Catalogue returns what the function serves, or why it can't be called.
@@ -92,6 +100,7 @@ type Config struct {
 
 	Entities   Entities
 	Streams    Streams
+	Outbox     Outbox        // where goes what is stored; nil if nothing is
 	Report     func(string)  // tells the function what it did wrong; must not block
 	EffectTime time.Duration // for one side effect
 	MaxDepth   int           // of a chain of forwards and effects
@@ -120,28 +129,31 @@ func New(log *slog.Logger, cfg Config) *Router { return &Router{cfg, log} }
 // read.
 func (r *Router) Submit(call entity.Call, done func(entity.Answer)) {
 	r.Stats.Calls.Add(1)
-	r.route(call, nil, done)
-}
-
-// route carries out a call that from has led to; from is nil for a call from
-// outside.
-func (r *Router) route(call entity.Call, from *hop, done func(entity.Answer)) {
-	method, id, err := r.target(&call, from)
+	method, id, err := r.target(&call, nil)
+	if err == nil {
+		call.Key, err = keyOf(method, call.Metadata)
+	}
 	if err != nil {
 		done(entity.Answer{Err: err})
 		return
 	}
-	r.submit(method, id, call, from, done)
+	r.submit(method, id, call, nil, done)
 }
 
+// submit carries out a call of method that from has led to; from is nil for a
+// call from outside.
 func (r *Router) submit(method *route.Method, id string, call entity.Call, from *hop, done func(entity.Answer)) {
+	call.Depth = from.depth()
 	cmd := &instance.Command{Call: call, TypeURL: method.InputURL, Arrived: time.Now()}
 	cmd.Done = func(o entity.Outcome) {
-		if len(o.Effects) == 0 && o.Forward == nil {
+		if len(o.Effects) == 0 && o.Forward == nil && len(cmd.Write.Outbox) == 0 {
 			done(r.answer(method, &o))
 			return
 		}
-		f := &following{router: r, call: cmd.Call, method: method, outcome: o, done: done, depth: from.depth() + 1, from: from}
+		f := &following{
+			router: r, call: cmd.Call, method: method, outcome: o, begun: begun{rows: cmd.Write.Outbox},
+			done: done, depth: from.depth() + 1, from: from,
+		}
 		f.wrote = !cmd.Write.Empty() || method.Entity.Type == route.CRDT // of a CRDT nobody says whether it did
 		f.next()
 	}

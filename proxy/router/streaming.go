@@ -18,17 +18,21 @@ func (r *Router) Stream(ctx context.Context, call entity.Call, client entity.Exc
 	if err != nil {
 		return err
 	}
+	if call.Key, err = keyOf(method, call.Metadata); err != nil {
+		return err
+	}
 	s := &streaming{router: r, call: call, method: method, client: client}
 	return r.Streams.Stream(ctx, method, call, client.Recv, func(o entity.Outcome) error { return s.handle(ctx, o) })
 }
 
 // A streaming is a call that is answered on the goroutine of its caller.
 type streaming struct {
-	router *Router
-	call   entity.Call
-	method *route.Method
-	client entity.Exchange
-	warned bool // whether the function was told that it replies with another type
+	router   *Router
+	call     entity.Call
+	method   *route.Method
+	client   entity.Exchange
+	followed int  // responses that had something to be carried out
+	warned   bool // whether the function was told that it replies with another type
 }
 
 // handle does what the function's next response asks for.
@@ -48,9 +52,12 @@ func (s *streaming) answer(ctx context.Context, o entity.Outcome) entity.Answer 
 	if len(o.Effects) == 0 && o.Forward == nil {
 		return s.plain(o)
 	}
+	s.followed++
+	call := s.call
+	call.Key = derived(call.Key, s.followed)
 	answered := make(chan entity.Answer, 1) // nobody may take it
 	f := &following{
-		router: s.router, call: s.call, method: s.method, outcome: o, depth: 1,
+		router: s.router, call: call, method: s.method, outcome: o, depth: 1,
 		wrote: s.method.Entity.Type == route.CRDT,
 		done:  func(a entity.Answer) { answered <- a },
 	}

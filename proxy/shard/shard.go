@@ -30,6 +30,14 @@ func Of(key entity.Key) ID {
 	return ID(h % Count)
 }
 
+// Lane returns which of n lanes the instance key writes to.
+func Lane(key entity.Key, n int) int {
+	if n == 1 {
+		return 0
+	}
+	return int(Of(key)) % n
+}
+
 const prime = 1099511628211
 
 func fnv1a(h uint64, s string) uint64 {
