@@ -19,6 +19,8 @@ TIMEOUT ?= 15m
 PKG ?= ./...
 # How long `make fuzz` lets each target run.
 FUZZTIME ?= 30s
+# How many games `make soak` plays.
+SEEDS ?= 20000
 # Where `make bench` writes its figures as JSON as well: make bench OUT=bench.json
 OUT ?=
 
@@ -67,6 +69,10 @@ build: ## Build bin/kairn-proxy and bin/shoppingcart
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) hack/fuzz.sh
+
+.PHONY: soak
+soak: ## Play SEEDS (20000) games of a simulated cluster, other ones each time
+	$(GO) test ./proxy/cluster/simulation -run=TestService -v -timeout=0 -seeds=$(SEEDS) -from=$$(date +%s)000
 
 .PHONY: tck
 tck: build ## Run the conformance suite against our function and our proxy

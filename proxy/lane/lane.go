@@ -36,6 +36,9 @@ type Config struct {
 	MaxWrites int // of one group
 	MaxBytes  int // of one group, unless it is a single write
 	Stats     *Stats
+
+	// Jitter returns a random part of a pause; nil for one of its own.
+	Jitter func(time.Duration) time.Duration
 }
 
 // A Lane collects writes and commits them in groups. Make it with [New], run it
@@ -73,6 +76,9 @@ type item struct {
 
 // New returns a lane that stands at position 0.
 func New(log *slog.Logger, cfg Config) *Lane {
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.N[time.Duration]
+	}
 	return &Lane{Config: cfg, log: log, wake: make(chan struct{}, 1)}
 }
 
@@ -311,7 +317,7 @@ func (l *Lane) sendUntilKnown(ctx context.Context) error {
 		}
 		l.Stats.Resent.Add(1)
 		l.log.Warn("outcome of a commit is unknown, sending it again", "lane", l.Lane, "err", err)
-		<-time.After(pause/2 + rand.N(pause))
+		<-time.After(pause/2 + l.Jitter(pause))
 	}
 }
 
