@@ -5,12 +5,13 @@ package shard
 import (
 	"cmp"
 	"slices"
+	"sync"
 )
 
 // A Slot is a small number that a member holds while it lives, from 0, like the
 // ordinal of a StatefulSet's pod. What a member should own follows from its
 // slot and not from its id, so that members who come back own what they owned.
-type Slot int
+type Slot int16
 
 // score says how much a slot is drawn to a shard.
 func score(s ID, slot Slot) uint64 { return mix(uint64(s), uint64(slot)) }
@@ -24,6 +25,17 @@ func mix(a, b uint64) uint64 {
 	x *= 0x94D049BB133111EB
 	return x ^ x>>32
 }
+
+// few is how many slots most services have at most.
+const few = 64
+
+// compacts are the tables for few slots, each made when it is first asked for.
+var compacts = func() (all [few + 1]func() [Count]Slot) {
+	for n := range all {
+		all[n] = sync.OnceValue(func() [Count]Slot { return compact(n) })
+	}
+	return all
+}()
 
 // compact says which of the slots 0 to n-1 should own each shard if all of them
 // live. All shards begin at slot 0; then each slot in turn takes its even share
@@ -84,7 +96,12 @@ func sortByScore(shards []ID, slot Slot, scores []uint64) {
 // own each shard: the one that would if none were missing, else the one that is
 // drawn to it most among those that have not a quarter more than their share.
 func assign(live []Slot) [Count]Slot {
-	owner := compact(int(live[len(live)-1]) + 1)
+	var owner [Count]Slot
+	if n := int(live[len(live)-1]) + 1; n <= few {
+		owner = compacts[n]()
+	} else {
+		owner = compact(n)
+	}
 	load := make(map[Slot]int, len(live))
 	for _, slot := range live {
 		load[slot] = 0

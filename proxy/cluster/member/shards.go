@@ -15,6 +15,7 @@ type shards struct {
 	held    [shard.Count]held
 	want    [shard.Count]entity.Member // by the table that is known
 	owned   int
+	astray  int                             // held shards that somebody else should own
 	moving  int                             // held shards that are draining
 	changed time.Duration                   // when the members last changed
 	ready   map[entity.Member]time.Duration // when others last said that they can take shards
@@ -73,8 +74,12 @@ func (m *Machine) learn(table *shard.Table, now time.Duration) {
 	if !same || before.Weights.Generation != table.Weights.Generation {
 		m.shards.want = table.Want()
 	}
+	m.shards.astray = 0
 	for s := range table.Shards {
 		m.own(shard.ID(s), table.Shards[s])
+		if m.shards.held[s].epoch != 0 && m.goal(shard.ID(s)) != m.id {
+			m.shards.astray++
+		}
 	}
 	m.plan(now)
 }
@@ -146,6 +151,9 @@ func (m *Machine) send(now time.Duration) {
 
 // drain begins and ends the draining of shards.
 func (m *Machine) drain(now time.Duration) {
+	if m.shards.astray == 0 && m.shards.moving == 0 && !m.purpose.quits {
+		return
+	}
 	ask := map[entity.Member]bool{}
 	for s := range m.shards.held {
 		h := &m.shards.held[s]
@@ -220,6 +228,9 @@ func (m *Machine) next(now time.Duration) *Op {
 	me, _ := m.table.Member(m.id)
 	if me.Leaving != m.purpose.leaving {
 		return &Op{Kind: Leave, Leaving: m.purpose.leaving}
+	}
+	if m.shards.moving == 0 && (!m.purpose.quits || m.shards.owned > 0) {
+		return nil
 	}
 	var back, all []shard.Claim
 	to := map[entity.Member][]shard.Claim{}
