@@ -40,6 +40,17 @@ var scenarios = []scenario{
 	{report.Workers16, 16, 1000, "Do"},
 	{report.HotKey, 128, 1, "Do"},
 	{report.Read, 128, 1000, "Get"},
+	{report.Streams, 128, 1000, talk},
+}
+
+// talk is the method whose calls are streams both ways.
+const talk = "Talk"
+
+// has reports whether a target can be called as the scenario says, and whether
+// that says anything: what has no state has no keys.
+func (s scenario) has(target string) bool {
+	stateless := target == report.Hop || target == report.Actions
+	return s.name == report.Workers128 || stateless == (s.method == talk)
 }
 
 // The measurements that are no scenarios.
@@ -51,9 +62,9 @@ const (
 )
 
 // kairns are the targets that are our proxy.
-var kairns = []string{report.Memory, report.Kairn, report.MemoryValues, report.Values}
+var kairns = []string{report.Memory, report.Kairn, report.MemoryValues, report.Values, report.Actions, report.Counters}
 
-var targets = append([]string{report.Echo, report.Floor, report.FloorLog}, kairns...)
+var targets = append([]string{report.Echo, report.Floor, report.FloorLog, report.Hop}, kairns...)
 
 // measurements returns the names of all there are.
 func measurements() []string {

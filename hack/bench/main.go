@@ -16,6 +16,11 @@
 //   - floor-log: the same on a bare file
 //   - kairn-memory, kairn: the proxy with the memory and the embedded store
 //   - kairn-memory-values, kairn-values: the same, called as a value entity
+//   - hop: the least that a proxy on grpc-go can do for what has no state: pass
+//     messages on (package hop)
+//   - kairn-actions: the proxy, called as an action, which is what hop is for
+//   - kairn-counters: the same, called as a CRDT entity; to be compared with
+//     kairn-memory-values
 //
 // # What makes it fair
 //

@@ -22,6 +22,7 @@ import (
 	"github.com/kairn-dev/kairn/hack/bench/benchpb"
 	"github.com/kairn-dev/kairn/hack/bench/floor"
 	"github.com/kairn-dev/kairn/hack/bench/function"
+	"github.com/kairn-dev/kairn/hack/bench/hop"
 	"github.com/kairn-dev/kairn/hack/bench/load"
 	"github.com/kairn-dev/kairn/hack/bench/raw"
 )
@@ -32,6 +33,7 @@ var roles = map[string]func(context.Context, []string) error{
 	"function": asFunction,
 	"echo":     asEcho,
 	"floor":    asFloor,
+	"hop":      asHop,
 	"load":     asLoad,
 	"streams":  asStreams,
 }
@@ -92,9 +94,7 @@ func asFloor(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := grpc.NewClient("passthrough:"+p.function,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw.Codec{}), grpc.WaitForReady(true)))
+	conn, err := p.dial()
 	if err != nil {
 		return err
 	}
@@ -104,6 +104,27 @@ func asFloor(ctx context.Context, args []string) error {
 	s := grpc.NewServer(grpc.UnknownServiceHandler(proxy.Handler(ctx)), grpc.ForceServerCodecV2(raw.Codec{}), grpc.NumStreamWorkers(256))
 	go func() { cancel(proxy.Run(ctx)) }()
 	return p.serve(ctx, s)
+}
+
+func asHop(ctx context.Context, args []string) error {
+	p, err := partFrom(args)
+	if err != nil {
+		return err
+	}
+	conn, err := p.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	s := grpc.NewServer(grpc.UnknownServiceHandler(hop.Handler(conn, talk)), grpc.ForceServerCodecV2(raw.Codec{}), grpc.NumStreamWorkers(256))
+	return p.serve(ctx, s)
+}
+
+// dial connects to the function, for messages as bytes.
+func (p part) dial() (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:"+p.function,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw.Codec{}), grpc.WaitForReady(true)))
 }
 
 func asLoad(ctx context.Context, _ []string) error {

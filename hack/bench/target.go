@@ -47,6 +47,8 @@ func (b *bench) startTarget(g *proc.Group, o order) (*proc.Process, error) {
 		return b.startRole(g, o, "echo")
 	case report.Floor:
 		return b.startRole(g, o, "floor", "-function", o.function, "-store", "pebble", "-dir", dir)
+	case report.Hop:
+		return b.startRole(g, o, "hop", "-function", o.function)
 	case report.FloorLog:
 		return b.startRole(g, o, "floor", "-function", o.function, "-store", "file", "-dir", dir)
 	}
@@ -54,9 +56,9 @@ func (b *bench) startTarget(g *proc.Group, o order) (*proc.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := "embedded"
-	if o.target == report.Memory || o.target == report.MemoryValues {
-		store = "memory"
+	store := "memory"
+	if o.target == report.Kairn || o.target == report.Values {
+		store = "embedded"
 	}
 	return g.Start(proc.Spec{Name: o.target, Path: b.proxy, Env: []string{
 		"USER_FUNCTION_HOST=" + host, "USER_FUNCTION_PORT=" + port,
@@ -80,8 +82,13 @@ func (b *bench) startRole(g *proc.Group, o order, role string, args ...string) (
 
 // serviceOf returns the service that a target is called with.
 func serviceOf(target string) string {
-	if target == report.Values || target == report.MemoryValues {
+	switch target {
+	case report.Values, report.MemoryValues:
 		return "Values"
+	case report.Actions, report.Hop:
+		return "Actions"
+	case report.Counters:
+		return "Counters"
 	}
 	return "Bench"
 }

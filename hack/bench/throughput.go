@@ -31,12 +31,18 @@ func (b *bench) throughput(ctx context.Context, s scenario) error {
 	}
 	var all []*running
 	for _, name := range b.targets {
+		if !s.has(name) {
+			continue
+		}
 		r, err := b.launch(ctx, &g, order{target: name, pprof: b.profile != ""})
 		if err != nil {
 			return err
 		}
 		activate := b.job(r, s)
-		activate.Each, activate.Window = 1, 0
+		activate.Each, activate.Window, activate.Streamed = 1, 0, false
+		if s.method == talk {
+			activate.Method = "Do"
+		}
 		if _, err := do(ctx, generator, activate); err != nil {
 			return fmt.Errorf("%s: activating: %w", name, err)
 		}
@@ -64,7 +70,8 @@ func (b *bench) job(r *running, s scenario) load.Job {
 	return load.Job{
 		Addr: r.at.GRPC, Conns: b.conns,
 		Workers: s.workers, Keys: s.keys, Prefix: "key", Service: serviceOf(r.name), Method: s.method,
-		Lead: lead, Window: b.window,
+		Streamed: s.method == talk,
+		Lead:     lead, Window: b.window,
 		Watch: []int{r.proxy.PID(), r.function.PID()},
 	}
 }

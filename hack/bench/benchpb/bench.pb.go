@@ -184,6 +184,12 @@ const file_hack_bench_benchpb_bench_proto_rawDesc = "" +
 	"\x03Get\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply2i\n" +
 	"\x06Values\x12.\n" +
 	"\x02Do\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply\x12/\n" +
+	"\x03Get\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply2o\n" +
+	"\aActions\x12.\n" +
+	"\x02Do\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply\x124\n" +
+	"\x04Talk\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply(\x010\x012k\n" +
+	"\bCounters\x12.\n" +
+	"\x02Do\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.Reply\x12/\n" +
 	"\x03Get\x12\x14.kairn.bench.Request\x1a\x12.kairn.bench.ReplyB/Z-github.com/kairn-dev/kairn/hack/bench/benchpbb\x06proto3"
 
 var (
@@ -209,12 +215,20 @@ var file_hack_bench_benchpb_bench_proto_depIdxs = []int32{
 	0, // 1: kairn.bench.Bench.Get:input_type -> kairn.bench.Request
 	0, // 2: kairn.bench.Values.Do:input_type -> kairn.bench.Request
 	0, // 3: kairn.bench.Values.Get:input_type -> kairn.bench.Request
-	1, // 4: kairn.bench.Bench.Do:output_type -> kairn.bench.Reply
-	1, // 5: kairn.bench.Bench.Get:output_type -> kairn.bench.Reply
-	1, // 6: kairn.bench.Values.Do:output_type -> kairn.bench.Reply
-	1, // 7: kairn.bench.Values.Get:output_type -> kairn.bench.Reply
-	4, // [4:8] is the sub-list for method output_type
-	0, // [0:4] is the sub-list for method input_type
+	0, // 4: kairn.bench.Actions.Do:input_type -> kairn.bench.Request
+	0, // 5: kairn.bench.Actions.Talk:input_type -> kairn.bench.Request
+	0, // 6: kairn.bench.Counters.Do:input_type -> kairn.bench.Request
+	0, // 7: kairn.bench.Counters.Get:input_type -> kairn.bench.Request
+	1, // 8: kairn.bench.Bench.Do:output_type -> kairn.bench.Reply
+	1, // 9: kairn.bench.Bench.Get:output_type -> kairn.bench.Reply
+	1, // 10: kairn.bench.Values.Do:output_type -> kairn.bench.Reply
+	1, // 11: kairn.bench.Values.Get:output_type -> kairn.bench.Reply
+	1, // 12: kairn.bench.Actions.Do:output_type -> kairn.bench.Reply
+	1, // 13: kairn.bench.Actions.Talk:output_type -> kairn.bench.Reply
+	1, // 14: kairn.bench.Counters.Do:output_type -> kairn.bench.Reply
+	1, // 15: kairn.bench.Counters.Get:output_type -> kairn.bench.Reply
+	8, // [8:16] is the sub-list for method output_type
+	0, // [0:8] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -233,7 +247,7 @@ func file_hack_bench_benchpb_bench_proto_init() {
 			NumEnums:      0,
 			NumMessages:   3,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   4,
 		},
 		GoTypes:           file_hack_bench_benchpb_bench_proto_goTypes,
 		DependencyIndexes: file_hack_bench_benchpb_bench_proto_depIdxs,

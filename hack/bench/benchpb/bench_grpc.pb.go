@@ -313,3 +313,294 @@ var Values_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "hack/bench/benchpb/bench.proto",
 }
+
+const (
+	Actions_Do_FullMethodName   = "/kairn.bench.Actions/Do"
+	Actions_Talk_FullMethodName = "/kairn.bench.Actions/Talk"
+)
+
+// ActionsClient is the client API for Actions service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// The same without state.
+type ActionsClient interface {
+	// Answers.
+	Do(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error)
+	// Answers each message.
+	Talk(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Request, Reply], error)
+}
+
+type actionsClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewActionsClient(cc grpc.ClientConnInterface) ActionsClient {
+	return &actionsClient{cc}
+}
+
+func (c *actionsClient) Do(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reply)
+	err := c.cc.Invoke(ctx, Actions_Do_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *actionsClient) Talk(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Request, Reply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Actions_ServiceDesc.Streams[0], Actions_Talk_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Request, Reply]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Actions_TalkClient = grpc.BidiStreamingClient[Request, Reply]
+
+// ActionsServer is the server API for Actions service.
+// All implementations must embed UnimplementedActionsServer
+// for forward compatibility.
+//
+// The same without state.
+type ActionsServer interface {
+	// Answers.
+	Do(context.Context, *Request) (*Reply, error)
+	// Answers each message.
+	Talk(grpc.BidiStreamingServer[Request, Reply]) error
+	mustEmbedUnimplementedActionsServer()
+}
+
+// UnimplementedActionsServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedActionsServer struct{}
+
+func (UnimplementedActionsServer) Do(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
+}
+func (UnimplementedActionsServer) Talk(grpc.BidiStreamingServer[Request, Reply]) error {
+	return status.Error(codes.Unimplemented, "method Talk not implemented")
+}
+func (UnimplementedActionsServer) mustEmbedUnimplementedActionsServer() {}
+func (UnimplementedActionsServer) testEmbeddedByValue()                 {}
+
+// UnsafeActionsServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to ActionsServer will
+// result in compilation errors.
+type UnsafeActionsServer interface {
+	mustEmbedUnimplementedActionsServer()
+}
+
+func RegisterActionsServer(s grpc.ServiceRegistrar, srv ActionsServer) {
+	// If the following call panics, it indicates UnimplementedActionsServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Actions_ServiceDesc, srv)
+}
+
+func _Actions_Do_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Request)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActionsServer).Do(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Actions_Do_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActionsServer).Do(ctx, req.(*Request))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Actions_Talk_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ActionsServer).Talk(&grpc.GenericServerStream[Request, Reply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Actions_TalkServer = grpc.BidiStreamingServer[Request, Reply]
+
+// Actions_ServiceDesc is the grpc.ServiceDesc for Actions service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Actions_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "kairn.bench.Actions",
+	HandlerType: (*ActionsServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Do",
+			Handler:    _Actions_Do_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Talk",
+			Handler:       _Actions_Talk_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
+	Metadata: "hack/bench/benchpb/bench.proto",
+}
+
+const (
+	Counters_Do_FullMethodName  = "/kairn.bench.Counters/Do"
+	Counters_Get_FullMethodName = "/kairn.bench.Counters/Get"
+)
+
+// CountersClient is the client API for Counters service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// A replicated counter for each key.
+type CountersClient interface {
+	// Adds one and answers.
+	Do(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error)
+	// Answers, and adds nothing.
+	Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error)
+}
+
+type countersClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewCountersClient(cc grpc.ClientConnInterface) CountersClient {
+	return &countersClient{cc}
+}
+
+func (c *countersClient) Do(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reply)
+	err := c.cc.Invoke(ctx, Counters_Do_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *countersClient) Get(ctx context.Context, in *Request, opts ...grpc.CallOption) (*Reply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Reply)
+	err := c.cc.Invoke(ctx, Counters_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// CountersServer is the server API for Counters service.
+// All implementations must embed UnimplementedCountersServer
+// for forward compatibility.
+//
+// A replicated counter for each key.
+type CountersServer interface {
+	// Adds one and answers.
+	Do(context.Context, *Request) (*Reply, error)
+	// Answers, and adds nothing.
+	Get(context.Context, *Request) (*Reply, error)
+	mustEmbedUnimplementedCountersServer()
+}
+
+// UnimplementedCountersServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedCountersServer struct{}
+
+func (UnimplementedCountersServer) Do(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
+}
+func (UnimplementedCountersServer) Get(context.Context, *Request) (*Reply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedCountersServer) mustEmbedUnimplementedCountersServer() {}
+func (UnimplementedCountersServer) testEmbeddedByValue()                  {}
+
+// UnsafeCountersServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to CountersServer will
+// result in compilation errors.
+type UnsafeCountersServer interface {
+	mustEmbedUnimplementedCountersServer()
+}
+
+func RegisterCountersServer(s grpc.ServiceRegistrar, srv CountersServer) {
+	// If the following call panics, it indicates UnimplementedCountersServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Counters_ServiceDesc, srv)
+}
+
+func _Counters_Do_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Request)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CountersServer).Do(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Counters_Do_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CountersServer).Do(ctx, req.(*Request))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Counters_Get_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Request)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CountersServer).Get(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Counters_Get_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CountersServer).Get(ctx, req.(*Request))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Counters_ServiceDesc is the grpc.ServiceDesc for Counters service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Counters_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "kairn.bench.Counters",
+	HandlerType: (*CountersServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Do",
+			Handler:    _Counters_Do_Handler,
+		},
+		{
+			MethodName: "Get",
+			Handler:    _Counters_Get_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "hack/bench/benchpb/bench.proto",
+}

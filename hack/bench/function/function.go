@@ -4,8 +4,9 @@
 // the generated code allows, and the same service without a proxy before it.
 //
 // Do answers each command with a reply of 100 bytes and stores one event of
-// 100 bytes, or a state of 100 bytes as a value entity; Get answers and stores
-// nothing. There is no state to take in, so what is replayed is passed over.
+// 100 bytes, or a state of 100 bytes as a value entity, or adds one to a replicated
+// counter; Get answers and stores nothing. As an action there is nothing to store,
+// and Talk answers each message of a stream. There is no state to take in, so what is replayed is passed over.
 package function
 
 import (
@@ -51,6 +52,9 @@ func Register(s grpc.ServiceRegistrar, problem func(message string)) error {
 	cloudstate.RegisterEntityDiscoveryServer(s, &discovery{spec: spec, problem: problem})
 	cloudstate.RegisterEventSourcedServer(s, &entity{reply: reply, event: event})
 	cloudstate.RegisterValueEntityServer(s, &value{reply: reply, state: event})
+	cloudstate.RegisterActionProtocolServer(s, newAction(reply))
+	cloudstate.RegisterCrdtServer(s, &counter{reply: reply})
+	benchpb.RegisterActionsServer(s, DirectActions{}) // for a proxy that only passes calls on
 	return nil
 }
 
@@ -79,6 +83,8 @@ func spec() (*cloudstate.EntitySpec, error) {
 		Entities: []*cloudstate.Entity{
 			declared(&cloudstate.EventSourced_ServiceDesc, &benchpb.Bench_ServiceDesc),
 			declared(&cloudstate.ValueEntity_ServiceDesc, &benchpb.Values_ServiceDesc),
+			declared(&cloudstate.ActionProtocol_ServiceDesc, &benchpb.Actions_ServiceDesc),
+			declared(&cloudstate.Crdt_ServiceDesc, &benchpb.Counters_ServiceDesc),
 		},
 		ServiceInfo: &cloudstate.ServiceInfo{
 			ServiceName:          "bench",

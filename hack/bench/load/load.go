@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -33,9 +34,13 @@ type Job struct {
 	Workers int
 	Keys    int    // drawn from uniformly
 	Prefix  string // of the keys
-	Service string // "Bench" or "Values"
-	Method  string // "Do" or "Get"
+	Service string // such as "Bench"
+	Method  string // such as "Do"
 	Way     string // one of the constants; "" for gRPC by grpc-go
+
+	// Streamed has each worker open one stream, and a call be a message of it
+	// and the answer to that.
+	Streamed bool
 
 	// Each has each key called so often, shared by the workers. Lead, Window
 	// and Watch are of no use then.
@@ -93,12 +98,13 @@ type generator struct {
 	method   string
 	requests [][]byte // one for each key
 	conns    []*grpc.ClientConn
-	http     *httpCaller // nil if conns are called
+	http     *httpCaller         // nil if conns are called
+	streams  []grpc.ClientStream // one for each worker, if the job is streamed
 	phase    atomic.Int32
 }
 
 func newGenerator(job Job) (*generator, error) {
-	g := &generator{job: job, method: "/kairn.bench." + job.Service + "/" + job.Method}
+	g := &generator{job: job, method: "/kairn.bench." + job.Service + "/" + job.Method, streams: make([]grpc.ClientStream, job.Workers)}
 	payload := make([]byte, 100)
 	for k := range job.Keys {
 		m := raw.AppendBytes(nil, 1, fmt.Sprintf("%s-%06d", job.Prefix, k))
@@ -136,11 +142,29 @@ func (g *generator) call(ctx context.Context, worker, key int) error {
 		return g.http.call(ctx, worker, key)
 	}
 	var reply []byte
-	err := g.conns[worker%len(g.conns)].Invoke(ctx, g.method, &g.requests[key], &reply)
+	err := g.exchange(ctx, worker, &g.requests[key], &reply)
 	if err == nil && len(reply) == 0 {
 		return errors.New("empty reply")
 	}
 	return err
+}
+
+func (g *generator) exchange(ctx context.Context, worker int, msg, reply *[]byte) error {
+	conn := g.conns[worker%len(g.conns)]
+	if !g.job.Streamed {
+		return conn.Invoke(ctx, g.method, msg, reply)
+	}
+	if g.streams[worker] == nil {
+		s, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, g.method)
+		if err != nil {
+			return err
+		}
+		g.streams[worker] = s
+	}
+	if err := g.streams[worker].SendMsg(msg); err != nil && !errors.Is(err, io.EOF) { // RecvMsg says why
+		return err
+	}
+	return g.streams[worker].RecvMsg(reply)
 }
 
 // callEach calls every key job.Each times, as activation and to fill.

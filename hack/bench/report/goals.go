@@ -48,6 +48,10 @@ func (r *Report) Judge() {
 		r.edge("the same, REST first", RESTFirst, NativeHTTP2, ops, 0.4),
 		r.edge("REST with 200 bytes of JSON, to gRPC over its port", REST, Native, ops, 0.4),
 		r.edge("its proxy CPU, to that of gRPC over its port", REST, Native, cpu, 2.5),
+		r.values("CRDT counters' throughput to value entities, memory store, 128 workers", Counters, MemoryValues, 0.9),
+		r.actions("actions' throughput to a bare hop's, 128 workers", Workers128, ops, true, 0.85),
+		r.actions("actions' proxy CPU to a bare hop's, 128 workers", Workers128, cpu, false, 1.2),
+		r.actions("messages of 128 action streams to a bare hop's", Streams, ops, true, 0.8),
 	}
 }
 
@@ -63,6 +67,11 @@ func (r *Report) values(name, target, base string, limit float64) Goal {
 func (r *Report) edge(name, target, base string, field func(Sample) float64, limit float64) Goal {
 	g := Goal{Name: name, Unit: "ratio", AtLeast: limit < 1, Limit: limit}
 	return r.judgeRatio(g, target, base, Edge, field)
+}
+
+func (r *Report) actions(name, scenario string, field func(Sample) float64, atLeast bool, limit float64) Goal {
+	g := Goal{Name: name, Unit: "ratio", AtLeast: atLeast, Limit: limit}
+	return r.judgeRatio(g, Actions, Hop, scenario, field)
 }
 
 func (r *Report) judgeRatio(g Goal, target, base, scenario string, field func(Sample) float64) Goal {

@@ -34,6 +34,10 @@ const (
 	REST        = "rest"
 	RESTHTTP2   = "rest-http2"
 
+	Hop      = "hop"            // passes calls on
+	Actions  = "kairn-actions"  // called as an action
+	Counters = "kairn-counters" // called as a CRDT entity
+
 	Bare = "bare-streams" // of the measurement of memory only
 )
 
@@ -44,6 +48,7 @@ const (
 	HotKey     = "hot-key"
 	Read       = "read-only"
 	Edge       = "edge"
+	Streams    = "streams" // both ways, a message each way at a time
 )
 
 // A Report is all figures of a run.
