@@ -18,6 +18,7 @@ import (
 
 	"github.com/kairn-dev/kairn/sdk"
 	"github.com/kairn-dev/kairn/tck/action"
+	"github.com/kairn-dev/kairn/tck/caller"
 	"github.com/kairn-dev/kairn/tck/crdt"
 	"github.com/kairn-dev/kairn/tck/discovery"
 	"github.com/kairn-dev/kairn/tck/eventsourced"
@@ -44,6 +45,9 @@ func cases() []suite.Case {
 		crdt.Proxy(),
 		eventsourced.Beyond(),
 		valueentity.Beyond(),
+		action.Beyond(),
+		crdt.Beyond(),
+		caller.Cases(),
 	)
 }
 
@@ -64,9 +68,26 @@ func chosen(list string) ([]suite.Case, error) {
 	return some, nil
 }
 
+// left returns the cases, of which those in a list are pending.
+func left(cases []suite.Case, list string) ([]suite.Case, error) {
+	if list == "" {
+		return cases, nil
+	}
+	out, err := chosen(list)
+	for i := range cases {
+		if slices.ContainsFunc(out, func(c suite.Case) bool { return c.Number == cases[i].Number }) {
+			cases[i].LeftOut = true
+		}
+	}
+	return cases, err
+}
+
 // check runs the cases and prints what becomes of each.
 func check(ctx context.Context, cfg config, out, logs io.Writer) (results []report.Result, err error) {
 	run, err := chosen(cfg.cases)
+	if err == nil {
+		run, err = left(run, cfg.except)
+	}
 	if err != nil {
 		return nil, err
 	}

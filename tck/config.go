@@ -22,6 +22,7 @@ type config struct {
 	listen       string        // address where the proxy believes the function is
 	http         string        // base URL of the proxy's HTTP; "" for none
 	cases        string        // numbers of the cases to run, with commas; "" for all
+	except       string        // of those that are left out
 	json, junit  string        // files; "" for none
 	wait         time.Duration // for function and proxy to come up
 	env          []string      // of the proxy that is started, besides our own
@@ -39,6 +40,7 @@ func configFrom(args []string, out io.Writer) (config, error) {
 		"its addresses in grpc and http")
 	flags.StringVar(&c.http, "http", "", "base `URL` of the proxy's HTTP, such as http://127.0.0.1:9000")
 	flags.StringVar(&c.cases, "cases", "", "`numbers` of the cases to run, such as 91,93,K2; all if not given")
+	flags.StringVar(&c.except, "except", "", "`numbers` of the cases to leave out")
 	flags.StringVar(&c.json, "json", "", "`file` for the results as JSON")
 	flags.StringVar(&c.junit, "junit", "", "`file` for the results as JUnit does")
 	flags.DurationVar(&c.wait, "wait", time.Minute, "how long to wait for function and proxy to come up")

@@ -16,7 +16,8 @@
 //
 // Each case has a number, that of the reference's suite where it has such a
 // case; those beyond it begin with a letter. A case that fails is followed by
-// who said what to whom. The last line is "N passed, N failed", the line before
+// who said what to whom. Cases beyond the reference stand in sections of their own,
+// whose names begin with Kairn. The last line is "N passed, N failed", the line before
 // it says how many cases could not run, if any; the reason is with each. The
 // exit code is 1 if a case failed, and 2 if the suite could not do its work.
 package main

@@ -116,6 +116,12 @@ func TestCasesAreChosenByNumber(t *testing.T) {
 	if _, err := chosen("91,4711"); err == nil {
 		t.Error("a case that does not exist was chosen")
 	}
+	if some, err = left(some, "72,1"); err != nil || some[0].LeftOut || !some[1].LeftOut {
+		t.Errorf("left %v, %v", some, err)
+	}
+	if _, err := left(some, "4711"); err == nil {
+		t.Error("a case that does not exist was left out")
+	}
 }
 
 func TestAProxyThatDoesNotStartIsAnError(t *testing.T) {

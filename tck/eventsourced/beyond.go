@@ -4,6 +4,7 @@ package eventsourced
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -53,6 +54,7 @@ func Beyond() []suite.Case {
 	add("restart while commands wait: they keep their order", restartWithWaiting)
 	add("client that goes away while the function has its command", cancelsInHand)
 	add("client that goes away while its command waits", cancelsWaiting)
+	add("message of 13 MiB: the client is told, nothing is stored", saysNonsense(reply(1, strings.Repeat("x", 13<<20), events("A"))))
 	return cases
 }
 

@@ -40,8 +40,36 @@ type Interceptor struct {
 	log      *exchange.Log
 	function grpc.ClientConnInterface
 
-	mu       sync.Mutex // protects diverted
+	mu       sync.Mutex // protects what follows
 	diverted map[string]grpc.ClientConnInterface
+	conns    []net.Conn // of proxies, those that are over included
+}
+
+// Cut closes the connections of the proxies, as the end of a function does. They
+// may come back at once.
+func (i *Interceptor) Cut() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, c := range i.conns {
+		_ = c.Close() // fails only if it was closed before
+	}
+	i.conns = nil
+}
+
+// A listener keeps the connections that come, so that they can be cut.
+type listener struct {
+	net.Listener
+	*Interceptor
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.mu.Lock()
+		l.conns = append(l.conns, c)
+		l.mu.Unlock()
+	}
+	return c, err
 }
 
 // New returns an interceptor in front of function. What is on that connection
@@ -51,7 +79,8 @@ func New(log *exchange.Log, function grpc.ClientConnInterface) *Interceptor {
 }
 
 // Divert lets the streams that are opened from now on for the instance with
-// that key go to another function; back to the first one if to is nil.
+// that key go to another function; back to the first one if to is nil. The key of
+// a call of an action is its method, such as "/greet.Greeter/Greet".
 func (i *Interceptor) Divert(key string, to grpc.ClientConnInterface) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -64,6 +93,9 @@ func (i *Interceptor) Divert(key string, to grpc.ClientConnInterface) {
 
 func (i *Interceptor) backend(first proto.Message) grpc.ClientConnInterface {
 	_, key := Instance(first)
+	if key == "" {
+		key = action(first)
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if to := i.diverted[key]; to != nil && key != "" {
@@ -81,7 +113,7 @@ func (i *Interceptor) Serve(ctx context.Context, lis net.Listener) error {
 		grpc.WaitForHandlers(true),
 	)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(lis) }()
+	go func() { failed <- server.Serve(listener{lis, i}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("intercept on %v: %w", lis.Addr(), err)
@@ -103,13 +135,26 @@ func Instance(first proto.Message) (service, key string) {
 		return "", ""
 	}
 	m = m.Get(init).Message()
-	text := func(name protoreflect.Name) string {
-		if f := m.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind {
-			return m.Get(f).String()
-		}
+	return text(m, "service_name"), text(m, "entity_id")
+}
+
+// action returns the method of an action that a call with that first message is
+// for, "" if it is for none.
+func action(first proto.Message) string {
+	m := first.ProtoReflect()
+	service, name := text(m, "service_name"), text(m, "name")
+	if service == "" || name == "" {
 		return ""
 	}
-	return text("service_name"), text("entity_id")
+	return "/" + service + "/" + name
+}
+
+// text returns a field that is text, "" if there is none.
+func text(m protoreflect.Message, name protoreflect.Name) string {
+	if f := m.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind && !f.IsList() {
+		return m.Get(f).String()
+	}
+	return ""
 }
 
 // A method is what has to be known of a method to pass calls on.

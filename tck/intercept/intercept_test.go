@@ -175,6 +175,43 @@ func TestAnInstanceIsDiverted(t *testing.T) {
 	w.open(w.within(), "a", w.fn)
 }
 
+func TestAnActionIsDivertedByItsMethod(t *testing.T) {
+	w := newWorld(t)
+	other := script.New(nil)
+	w.between.Divert("/test.Service/Do", w.serve(other.Serve))
+	for name, fn := range map[string]*script.Function{"Do": other, "Other": w.fn} {
+		done := make(chan error, 1)
+		go func() {
+			_, err := cloudstate.NewActionProtocolClient(w.proxy).HandleUnary(w.within(), &cloudstate.ActionCommand{ServiceName: "test.Service", Name: name})
+			done <- err
+		}()
+		call, err := fn.Actions.Next(w.within(), "/test.Service/"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call.Send(&cloudstate.ActionResponse{}); err != nil {
+			t.Fatal(err)
+		}
+		call.End(nil)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestCutEndsWhatIsOpen checks besides that the proxy can come back.
+func TestCutEndsWhatIsOpen(t *testing.T) {
+	w := newWorld(t)
+	stream, _ := w.open(w.within(), "a", w.fn)
+	w.between.Cut()
+	if _, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if _, err := cloudstate.NewEntityDiscoveryClient(w.proxy).Discover(w.within(), &cloudstate.ProxyInfo{}, grpc.WaitForReady(true)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnUnknownMethodIsRefused(t *testing.T) {
 	w := newWorld(t)
 	err := w.proxy.Invoke(w.within(), "/tck.Unknown/Call", &cloudstate.ProxyInfo{}, &cloudstate.EntitySpec{})

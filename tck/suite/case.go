@@ -37,6 +37,7 @@ type Case struct {
 	Kind     Kind
 	Services []string // that the function must have
 	HTTP     bool     // whether the proxy's HTTP address is needed
+	LeftOut  bool     // whether it is not to run
 	Run      func(t *T)
 }
 
@@ -63,6 +64,9 @@ type Barrier struct {
 
 // pending returns why a case can't run, "" if it can.
 func (target *Target) pending(c *Case) string {
+	if c.LeftOut {
+		return "it was left out"
+	}
 	for _, s := range c.Services {
 		if !target.has(s) {
 			return "the function does not have " + s

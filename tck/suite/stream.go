@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kairn-dev/kairn/tck/exchange"
@@ -26,7 +27,11 @@ type Stream[In, Out any] struct {
 //
 //	cloudstate.NewEventSourcedClient(t.Function).Handle
 func Open[In, Out any](t *T, open func(context.Context, ...grpc.CallOption) (grpc.BidiStreamingClient[In, Out], error)) *Stream[In, Out] {
-	ctx, cancel := context.WithCancel(t.ctx)
+	return openIn(t.ctx, t, open)
+}
+
+func openIn[In, Out any](ctx context.Context, t *T, open func(context.Context, ...grpc.CallOption) (grpc.BidiStreamingClient[In, Out], error)) *Stream[In, Out] {
+	ctx, cancel := context.WithCancel(ctx)
 	t.Cleanup(cancel)
 	stream, err := open(ctx)
 	if err != nil {
@@ -38,7 +43,13 @@ func Open[In, Out any](t *T, open func(context.Context, ...grpc.CallOption) (grp
 // OpenMethod opens a stream of any shape by the full name of its method. Where only
 // one side is streamed, the other one still says one message.
 func OpenMethod[In, Out any](t *T, conn grpc.ClientConnInterface, path string) *Stream[In, Out] {
-	return Open(t, func(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[In, Out], error) {
+	return OpenMethodIn[In, Out](t.ctx, t, conn, path)
+}
+
+// OpenMethodIn is [OpenMethod] in a context of the case's own, with metadata or a
+// deadline.
+func OpenMethodIn[In, Out any](ctx context.Context, t *T, conn grpc.ClientConnInterface, path string) *Stream[In, Out] {
+	return openIn(ctx, t, func(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[In, Out], error) {
 		s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, path, opts...)
 		if err != nil {
 			return nil, err
@@ -99,6 +110,18 @@ func (s *Stream[In, Out]) Cancel() {
 	s.cancel()
 	_ = s.Fails() // with the cancellation
 }
+
+// Header returns the response headers, which must have come.
+func (s *Stream[In, Out]) Header() metadata.MD {
+	md, err := s.stream.Header()
+	if err != nil {
+		s.t.Fatalf("there are no headers: %v", err)
+	}
+	return md
+}
+
+// Trailer returns the trailers of a stream that the other side has ended.
+func (s *Stream[In, Out]) Trailer() metadata.MD { return s.stream.Trailer() }
 
 // Fails waits until the other side has ended the stream with an error, and
 // returns that.

@@ -158,14 +158,21 @@ func (t *T) Reported(texts ...string) {
 // now and later.
 func (t *T) AllowReports() { t.reports = true }
 
-// Script lets the next streams of an instance be opened to t.Script instead of
-// the function. The function returned, which is called at the latest when the
+// Script lets the next streams of an instance, or the next calls of the method of
+// an action, be opened to t.Script instead of the function. The function returned, which is called at the latest when the
 // case is over, ends that.
 func (t *T) Script(key string) (release func()) {
 	t.Between.Divert(key, t.Divert)
 	release = func() { t.Between.Divert(key, nil) }
 	t.Cleanup(release)
 	return release
+}
+
+// Cut closes the proxy's connection to the function. How that ends the calls
+// that are open is no concern of the cases that they belong to.
+func (t *T) Cut() {
+	t.Log.Ignore(func(c *exchange.Call, _ proto.Message) bool { return c.Link == exchange.ProxyToFunction })
+	t.Between.Cut()
 }
 
 // finish runs what must be done in the end, last first.

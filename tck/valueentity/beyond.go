@@ -4,6 +4,7 @@ package valueentity
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -49,6 +50,7 @@ func Beyond() []suite.Case {
 	add("passivated stream that the function never ends", neverEnds, configured)
 	add("client that goes away while the function has its command", cancelsInHand)
 	add("client that goes away while its command waits", cancelsWaiting)
+	add("message of 13 MiB: the client is told, nothing is stored", saysNonsense(reply(1, strings.Repeat("x", 13<<20), updated("B"))))
 	return cases
 }
 
