@@ -285,6 +285,7 @@ func otherType(t *suite.T) {
 func big() string { return strings.Repeat("x", 13<<20) }
 
 func bigResponse(t *suite.T) {
+	t.Slowly()
 	p := newPlay(t, processUnary)
 	q := p.asks(t.Context())
 	p.says(replied(big()))
@@ -296,6 +297,7 @@ func bigResponse(t *suite.T) {
 }
 
 func bigStreamed(t *suite.T) {
+	t.Slowly()
 	p := newPlay(t, processStreamed)
 	p.connects()
 	p.says(replied("A"))

@@ -119,6 +119,7 @@ func otherMessage(t *suite.T) {
 func big() string { return strings.Repeat("x", 13<<20) }
 
 func bigRequest(t *suite.T) {
+	t.Slowly()
 	key := t.Key()
 	fails(t, t.Invoke(process, emits(key, big()), &eventsourced.Response{}), codes.ResourceExhausted)
 	gets(t, "A", emits(key, "A"))

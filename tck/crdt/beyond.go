@@ -52,7 +52,7 @@ func Beyond() []suite.Case {
 	add("passivated stream that the function never ends", neverEnds, configured)
 	add("forward to an unknown service", unknownForward)
 	add("side effect on an unknown service", unknownEffect)
-	add("message of 13 MiB: the client is told, nothing is changed", saysNonsense(reply(1, says(gSet(strings.Repeat("x", 13<<20))), updated(gCounterDelta(1)))))
+	add("message of 13 MiB: the client is told, nothing is changed", slowly(saysNonsense(reply(1, says(gSet(strings.Repeat("x", 13<<20))), updated(gCounterDelta(1))))))
 	return cases
 }
 
@@ -290,4 +290,12 @@ func unknownEffect(t *suite.T) {
 	q.is(gCounter(3))
 	t.Reported("tck.Unknown")
 	s.over()
+}
+
+// slowly gives a case more time.
+func slowly(run func(*suite.T)) func(*suite.T) {
+	return func(t *suite.T) {
+		t.Slowly()
+		run(t)
+	}
 }

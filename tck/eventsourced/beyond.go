@@ -54,7 +54,7 @@ func Beyond() []suite.Case {
 	add("restart while commands wait: they keep their order", restartWithWaiting)
 	add("client that goes away while the function has its command", cancelsInHand)
 	add("client that goes away while its command waits", cancelsWaiting)
-	add("message of 13 MiB: the client is told, nothing is stored", saysNonsense(reply(1, strings.Repeat("x", 13<<20), events("A"))))
+	add("message of 13 MiB: the client is told, nothing is stored", slowly(saysNonsense(reply(1, strings.Repeat("x", 13<<20), events("A")))))
 	return cases
 }
 
@@ -364,4 +364,12 @@ func cancelsWaiting(t *suite.T) {
 	a.says(reply(2, "AC", events("C")))
 	q.gets("AC")
 	p.over()
+}
+
+// slowly gives a case more time.
+func slowly(run func(*suite.T)) func(*suite.T) {
+	return func(t *suite.T) {
+		t.Slowly()
+		run(t)
+	}
 }

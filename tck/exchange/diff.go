@@ -12,9 +12,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// most is how many bytes a message may have of which people want to see all.
+const most = 256 << 10
+
 // Text returns a message for people, what is packed into an Any and fields that
-// nobody knows included.
+// nobody knows included; of one that is very large, only how large.
 func Text(m proto.Message) string {
+	if size := proto.Size(m); size > most {
+		return fmt.Sprintf("(a %s of %d bytes)", m.ProtoReflect().Descriptor().FullName(), size)
+	}
 	text := prototext.MarshalOptions{Multiline: true, EmitUnknown: true}.Format(m)
 	if text = strings.TrimRight(text, "\n"); text != "" {
 		return text

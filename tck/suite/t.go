@@ -26,6 +26,7 @@ type T struct {
 	keys    []string // of the instances of this case
 	problem string   // "" as long as all is well
 	reports bool     // whether errors may be reported at any time
+	slow    bool     // whether to wait longer
 	barrier *Barrier // nil if the function has nothing for it
 	cleanup []func()
 }
@@ -44,8 +45,15 @@ func (t *T) Context() context.Context { return t.ctx }
 
 // Waiting returns a context for what must happen within [Wait].
 func (t *T) Waiting() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.ctx, Wait)
+	wait := Wait
+	if t.slow {
+		wait *= 5
+	}
+	return context.WithTimeout(t.ctx, wait)
 }
+
+// Slowly makes the case wait five times as long, since it moves very much.
+func (t *T) Slowly() { t.slow = true }
 
 // Key returns the key of an instance that only this case uses.
 func (t *T) Key() string { return t.KeyOf("case") }

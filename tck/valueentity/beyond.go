@@ -50,7 +50,7 @@ func Beyond() []suite.Case {
 	add("passivated stream that the function never ends", neverEnds, configured)
 	add("client that goes away while the function has its command", cancelsInHand)
 	add("client that goes away while its command waits", cancelsWaiting)
-	add("message of 13 MiB: the client is told, nothing is stored", saysNonsense(reply(1, strings.Repeat("x", 13<<20), updated("B"))))
+	add("message of 13 MiB: the client is told, nothing is stored", slowly(saysNonsense(reply(1, strings.Repeat("x", 13<<20), updated("B")))))
 	return cases
 }
 
@@ -281,4 +281,12 @@ func cancelsWaiting(t *suite.T) {
 	a.says(reply(2, "C", updated("C")))
 	q.gets("C")
 	p.over()
+}
+
+// slowly gives a case more time.
+func slowly(run func(*suite.T)) func(*suite.T) {
+	return func(t *suite.T) {
+		t.Slowly()
+		run(t)
+	}
 }
