@@ -10,4 +10,8 @@
 // whole history of the instance. The recorded calls are checked for
 // linearizability against that. A call that got no answer may have taken effect
 // at any time after it was sent, or never.
+//
+// Commands with idempotency keys are sent until they are acknowledged, some of
+// them twice at once, and lead to side effects and forwards. In the end what was
+// ordered is compared with what is there, in two places: it has to be the same.
 package crash

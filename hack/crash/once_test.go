@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crash
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/kairn-dev/kairn/hack/stage"
+	"github.com/kairn-dev/kairn/samples/account/bank"
+	"github.com/kairn-dev/kairn/samples/shoppingcart/shop"
+)
+
+// How often things are killed while commands with keys are under way.
+const onceRounds = 25
+
+// An order is a command with a key of its own, which its client sends until it is
+// acknowledged.
+type order struct {
+	key       string
+	cart, too string
+}
+
+// A ledger says which orders are still to be acknowledged, and what all orders
+// together have put into each cart.
+type ledger struct {
+	mu   sync.Mutex // protects what follows
+	n    int
+	open []order
+	want map[string]int64
+}
+
+// take returns an order that somebody has tried before, or a new one.
+func (l *ledger) take(rnd *rand.Rand) order {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.open); n > 0 {
+		o := l.open[n-1]
+		l.open = l.open[:n-1]
+		return o
+	}
+	l.n++
+	o := order{key: fmt.Sprint("order-", l.n), cart: fmt.Sprint("cart-", rnd.IntN(carts))}
+	l.want[o.cart]++
+	if rnd.IntN(3) == 0 {
+		o.too = fmt.Sprint("other-", rnd.IntN(carts))
+		l.want[o.too]++
+	}
+	return o
+}
+
+func (l *ledger) giveBack(o order) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = append(l.open, o)
+}
+
+func (l *ledger) left() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}
+
+// place sends an order, now and then twice at once.
+func (l *ledger) place(ctx context.Context, conn *grpc.ClientConn, rnd *rand.Rand, o order) {
+	ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", o.key)
+	request := &shop.AddItemRequest{UserId: o.cart, ProductId: "p", Name: o.too, Quantity: 1}
+	to := shop.NewShoppingCartClient(conn)
+	var twice sync.WaitGroup
+	if rnd.IntN(4) == 0 {
+		twice.Go(func() { _, _ = to.AddItem(ctx, request) })
+	}
+	if _, err := to.AddItem(ctx, request); err != nil {
+		l.giveBack(o)
+	}
+	twice.Wait()
+}
+
+// TestEverythingHappensOnce kills the proxy, or the function, under a load of
+// commands with keys that lead to side effects and forwards. In the end each has
+// happened exactly once: what is in the carts and in the accounts is what was
+// ordered, not one more or less.
+func TestEverythingHappensOnce(t *testing.T) {
+	programs, err := stage.Build(t.Context(), t.TempDir(), nil, "proxy", "hack/crash/till")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage.Stage{Proxy: programs[0], Function: programs[1], Env: []string{"STORE=embedded", "DATA_DIR=" + t.TempDir(), "PASSIVATION_TIMEOUT=200ms"}}
+	t.Cleanup(s.Kill)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	l := &ledger{want: map[string]int64{}}
+	conn := begin(t, s)
+	for range onceRounds {
+		conn = orderAndKill(t, s, conn, rnd, l)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for l.left() > 0 && ctx.Err() == nil {
+		l.place(ctx, conn, rnd, l.take(rnd))
+	}
+	for name, want := range l.want {
+		wantTotals(ctx, t, conn, name, want)
+	}
+	t.Logf("%d orders in %d rounds", l.n, onceRounds)
+	if l.n < 10*onceRounds {
+		t.Errorf("only %d orders: there was no load to speak of", l.n)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// orderAndKill has clients place orders until something is killed, and returns a
+// connection to what is there then.
+func orderAndKill(t *testing.T, s *stage.Stage, conn *grpc.ClientConn, rnd *rand.Rand, l *ledger) *grpc.ClientConn {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	placed := make(chan struct{})
+	var wg sync.WaitGroup
+	for range clients {
+		r := rand.New(rand.NewPCG(rnd.Uint64(), 0))
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				l.place(ctx, conn, r, l.take(r))
+				placed <- struct{}{}
+			}
+		})
+	}
+	for range 30 + rnd.IntN(100) {
+		<-placed
+	}
+	killFunction := rnd.IntN(4) == 0
+	if killFunction {
+		if err := s.KillFunction(); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		s.Kill()
+	}
+	cancel()
+	go func() { wg.Wait(); close(placed) }()
+	for range placed { // the last ones
+	}
+	if killFunction {
+		return conn
+	}
+	return begin(t, s)
+}
+
+// wantTotals waits until the account has what was put into the cart, and wants
+// that to be what was ordered.
+func wantTotals(ctx context.Context, t *testing.T, conn *grpc.ClientConn, name string, want int64) {
+	t.Helper()
+	total := func() (inCart, inAccount int64, err error) {
+		cart, err := shop.NewShoppingCartClient(conn).GetCart(ctx, &shop.GetCartRequest{UserId: name})
+		if err != nil {
+			return 0, 0, err
+		}
+		balance, err := bank.NewAccountsClient(conn).GetBalance(ctx, &bank.GetBalanceRequest{AccountId: name})
+		return int64(cart.GetItems()[0].GetQuantity()), balance.GetCents(), err
+	}
+	var inCart, inAccount int64
+	var err error
+	for ctx.Err() == nil {
+		if inCart, inAccount, err = total(); err == nil && inCart >= want && inAccount >= want {
+			break
+		}
+		<-time.After(20 * time.Millisecond) // effects that failed are tried after a pause
+	}
+	if inCart != want || inAccount != want {
+		t.Errorf("%s: ordered %d, in the cart %d, in the account %d, %v", name, want, inCart, inAccount, err)
+	}
+}
