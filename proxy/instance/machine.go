@@ -84,9 +84,10 @@ type Machine struct {
 	Limits *Limits
 
 	state   state
-	eager   bool // load again even if nothing waits
-	stopped bool // takes no more commands
-	gone    bool // said so
+	eager   bool  // load again even if nothing waits
+	stopped bool  // takes no more commands
+	gone    bool  // said so
+	stale   int32 // verdicts to come on writes that were given up
 	nextID  int64
 	last    entity.Seq // of the last event or value answered with; stored, or in undecided
 
@@ -100,7 +101,6 @@ type queues struct {
 	mailbox   fifo[*Command]
 	undecided fifo[*Command] // answered by the function, not yet released
 	bytes     int            // of the writes in undecided
-	stale     int            // verdicts to come on writes that were given up
 }
 
 // Submit adds a command.

@@ -28,7 +28,7 @@ type awake struct {
 	*agendas      // nil while there is nothing to be done: most instances are idle most of the time
 	dead     bool // not in its part any more
 	act      *activation
-	used     time.Time // when something last happened
+	used     moment // when something last happened
 	timer    *time.Timer
 }
 
@@ -44,13 +44,13 @@ type activation struct {
 	life   lifetime // ending it ends the stream
 	chain  lane.Chain
 	stream Stream // nil until it is open; protected by awake.mu until then
-	began  time.Time
+	began  moment
 
 	// Protected by awake.mu.
-	moved   time.Time // when the load last got on
-	sent    int64     // id of the last command that was handed over
-	reading bool      // a goroutine reads the stream
-	ended   error     // why the stream ended, found out before the command was handed over
+	moved   moment // when the load last got on
+	sent    int64  // id of the last command that was handed over
+	reading bool   // a goroutine reads the stream
+	ended   error  // why the stream ended, found out before the command was handed over
 }
 
 // A task is something to be carried out, and for which stream.
@@ -74,7 +74,7 @@ func (in *awake) submit(cmd *instance.Command) bool {
 		in.mu.Unlock()
 		return false
 	}
-	in.used = cmd.Arrived
+	in.used = in.set.moment(cmd.Arrived)
 	in.stats.Received.Add(1)
 	in.machine.Submit(cmd, cmd.Arrived)
 	if cmd.ID == 0 && cmd.Outcome.Err == nil {
@@ -184,7 +184,7 @@ func (in *awake) plan() {
 }
 
 func (in *awake) newActivation() *activation {
-	act := &activation{began: time.Now()}
+	act := &activation{began: in.set.moment(time.Now())}
 	act.chain.Verdict = in.verdict
 	in.used, act.moved = act.began, act.began
 	if in.timer == nil {
@@ -213,11 +213,11 @@ func (in *awake) do(t task) {
 	case instance.Release:
 		in.release(t.Command)
 	case instance.Finish:
-		in.stats.ActiveTime.Observe(time.Since(t.act.began))
+		in.stats.ActiveTime.Observe(in.set.since(t.act.began, time.Now()))
 		in.set.work.Go(func() { t.act.finish(in.set.Grace, in.protocol) })
 	case instance.Abort:
 		in.stats.Broken.Add(1)
-		in.stats.ActiveTime.Observe(time.Since(t.act.began))
+		in.stats.ActiveTime.Observe(in.set.since(t.act.began, time.Now()))
 	case instance.Leave:
 		if !t.last {
 			in.leaveLast(t)
@@ -312,7 +312,7 @@ func (in *awake) tick() {
 		return
 	}
 	now := time.Now()
-	if in.machine.Tick(in.idle(), now.Sub(in.moved()), now) {
+	if in.machine.Tick(in.idle(), in.set.since(in.moved(), now), now) {
 		in.stats.Passivated.Add(1)
 	}
 	in.timer.Reset(in.next(now))
@@ -320,7 +320,7 @@ func (in *awake) tick() {
 }
 
 // moved returns when the instance was last used, or its load last got on.
-func (in *awake) moved() time.Time {
+func (in *awake) moved() moment {
 	if in.loading() {
 		return in.act.moved
 	}
@@ -343,12 +343,12 @@ func (in *awake) period() time.Duration {
 
 // next returns when to look again.
 func (in *awake) next(now time.Time) time.Duration {
-	wait := in.idle() - now.Sub(in.used)
+	wait := in.idle() - in.set.since(in.used, now)
 	switch c := in.machine.Current(); {
 	case c != nil:
 		wait = in.set.Limits.Answer - now.Sub(c.Sent)
 	case in.loading():
-		wait = in.set.Limits.Answer - now.Sub(in.act.moved)
+		wait = in.set.Limits.Answer - in.set.since(in.act.moved, now)
 	}
 	if wait <= 0 { // it is for the store now
 		return in.period()

@@ -5,6 +5,7 @@ package live
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/instance"
@@ -16,7 +17,8 @@ import (
 func TestTimerDoesNotRunHot(t *testing.T) {
 	set := &Set{Config: Config{Idle: time.Second, Limits: instance.Limits{Mailbox: 1, Undecided: 2, UndecidedBytes: 1, Answer: time.Minute}}}
 	now := time.Unix(1000, 0)
-	in := &awake{set: set, kind: kind{Entity: &route.Entity{}}, used: now}
+	set.began = now
+	in := &awake{set: set, kind: kind{Entity: &route.Entity{}}}
 	in.machine.Limits = &set.Limits
 	for _, tt := range []struct {
 		after time.Duration
@@ -32,7 +34,7 @@ func TestTimerDoesNotRunHot(t *testing.T) {
 			t.Errorf("after %v: next in %v, want %v", tt.after, got, tt.want)
 		}
 	}
-	in.act = &activation{moved: now} // it loads
+	in.act = &activation{} // it loads
 	if got := in.next(now.Add(time.Minute - 10*time.Millisecond)); got != 10*time.Millisecond {
 		t.Errorf("load: next in %v, want 10ms", got)
 	}
@@ -41,6 +43,18 @@ func TestTimerDoesNotRunHot(t *testing.T) {
 	in.machine.Loaded(0, now) // and the function has a command
 	if got := in.next(now.Add(time.Minute - 20*time.Millisecond)); got != 20*time.Millisecond {
 		t.Errorf("command: next in %v, want 20ms", got)
+	}
+}
+
+// TestIdleInstancesAreSmall keeps what there is of each of them within the sizes
+// in which memory is handed out: the next one up costs a percent of all that an
+// idle instance costs.
+func TestIdleInstancesAreSmall(t *testing.T) {
+	if n := unsafe.Sizeof(awake{}); n > 256 {
+		t.Errorf("an instance has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(activation{}); n > 128 {
+		t.Errorf("an activation has %d bytes", n)
 	}
 }
 

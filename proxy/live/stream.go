@@ -21,12 +21,12 @@ func (in *awake) load(act *activation) {
 		return
 	}
 	now := time.Now()
-	in.used = now
+	in.used = in.set.moment(now)
 	if err != nil {
 		in.machine.LoadFailed(err, now)
 	} else {
 		in.stats.Activated.Add(1)
-		in.stats.Recovery.Observe(now.Sub(act.began))
+		in.stats.Recovery.Observe(in.set.since(act.began, now))
 		act.stream = stream
 		in.machine.Loaded(last, now)
 	}
@@ -59,7 +59,7 @@ func (in *awake) replay(act *activation) (Stream, entity.Seq, error) {
 // touch says that the load gets on.
 func (in *awake) touch(act *activation) {
 	in.mu.Lock()
-	act.moved = time.Now()
+	act.moved = in.set.moment(time.Now())
 	in.mu.Unlock()
 }
 
@@ -103,7 +103,7 @@ func (in *awake) read(act *activation, box *inbox) {
 			return
 		}
 		now := time.Now()
-		in.used = now
+		in.used = in.set.moment(now)
 		if err != nil {
 			in.ended(act, err, now)
 			more = false
