@@ -91,7 +91,7 @@ func (s *GRPC) unary(ctx context.Context, m *route.Method, call entity.Call, str
 	if call.Payload, err = receiveOne(stream, m, &e.message); err != nil {
 		return err
 	}
-	answer, err := e.ask(ctx, s.streams.off, s.submitter, call)
+	answer, err := e.ask(ctx, s.submitter, call)
 	if err != nil {
 		return s.failed(stream, m, err)
 	}
@@ -173,21 +173,20 @@ type exchange struct {
 	turn    atomic.Uint64
 	answer  entity.Answer // written by the one who moved turn, before ready
 	ready   chan struct{} // of capacity 1, so that nobody who answers waits
+	off     chan struct{} // closed when no call is waited for any more
 	message Raw
 }
 
-func newExchange() *exchange { return &exchange{ready: make(chan struct{}, 1)} }
-
 // ask has the call carried out. The error is the cause of ctx's end, or
-// [ErrCutOff] when off is closed.
-func (e *exchange) ask(ctx context.Context, off <-chan struct{}, to Submitter, call entity.Call) (entity.Answer, error) {
+// [ErrCutOff].
+func (e *exchange) ask(ctx context.Context, to Submitter, call entity.Call) (entity.Answer, error) {
 	turn := e.turn.Load()
 	to.Submit(call, func(a entity.Answer) { e.deliver(turn, a) })
 	select {
 	case <-e.ready:
 		return e.answer, nil
 	case <-call.Done:
-	case <-off:
+	case <-e.off:
 	}
 	if e.turn.CompareAndSwap(turn, turn+1) { // whatever comes now is for a turn that is over
 		return entity.Answer{}, cmp.Or(context.Cause(ctx), ErrCutOff)

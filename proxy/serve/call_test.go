@@ -238,19 +238,19 @@ func TestLateAnswersReachNobody(t *testing.T) {
 }
 
 func TestExchangeTakesOneAnswerPerTurn(t *testing.T) {
-	e := newExchange()
+	e := newStreams().newExchange()
 	gone := make(chan struct{})
 	close(gone)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var lateDone func(entity.Answer)
-	_, err := e.ask(ctx, nil, submit(func(_ entity.Call, done func(entity.Answer)) { lateDone = done }), entity.Call{Done: gone})
+	_, err := e.ask(ctx, submit(func(_ entity.Call, done func(entity.Answer)) { lateDone = done }), entity.Call{Done: gone})
 	if err == nil {
 		t.Fatal("a call that was given up has an answer")
 	}
 	lateDone(entity.Answer{Payload: []byte("late")})
 
-	got, err := e.ask(t.Context(), nil, submit(func(_ entity.Call, done func(entity.Answer)) {
+	got, err := e.ask(t.Context(), submit(func(_ entity.Call, done func(entity.Answer)) {
 		lateDone(entity.Answer{Payload: []byte("later")})
 		done(entity.Answer{Payload: []byte("right")})
 		done(entity.Answer{Payload: []byte("twice")})

@@ -79,7 +79,7 @@ type GRPC struct {
 	own       ownServices
 	stopping  chan struct{} // closed when Run begins to end
 	exchanges sync.Pool     // of *exchange
-	streams   streams
+	streams   *streams
 }
 
 // NewGRPC returns a GRPC that finds the methods to serve in the catalogue of
@@ -98,9 +98,9 @@ func NewGRPC(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Su
 		health:    newHealth(),
 		own:       ownServices{},
 		stopping:  make(chan struct{}),
-		streams:   streams{off: make(chan struct{})},
-		exchanges: sync.Pool{New: func() any { return newExchange() }},
+		streams:   newStreams(),
 	}
+	s.exchanges.New = func() any { return s.streams.newExchange() }
 	s.register(s.own)
 	return s
 }

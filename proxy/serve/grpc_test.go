@@ -137,6 +137,7 @@ func TestIdleConnectionIsTakenDown(t *testing.T) {
 		if _, err := do(t.Context(), c, nil); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()                                       // the call may be over before the client says that it is ready
 		c.WaitForStateChange(t.Context(), connectivity.Ready) // until the fake clock has moved far enough
 		if d := time.Since(start); c.GetState() != connectivity.Idle || d < maxConnectionIdle {
 			t.Errorf("the client is %v after %v", c.GetState(), d)

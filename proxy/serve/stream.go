@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -86,11 +87,25 @@ var ErrCutOff = fmt.Errorf("%w: the proxy is stopping", entity.ErrUnknownOutcome
 // one message with one reply are too many to be listed: they see for themselves
 // that off is closed.
 type streams struct {
-	off chan struct{} // closed when no call is waited for any more
+	off [16]chan struct{} // closed when no call is waited for any more; many, or all calls would meet at the lock of one
+	use atomic.Uint32     // how many exchanges have got one of off
 
 	mu   sync.Mutex
 	over bool
 	open map[*context.CancelCauseFunc]bool
+}
+
+func newStreams() *streams {
+	s := &streams{}
+	for i := range s.off {
+		s.off[i] = make(chan struct{})
+	}
+	return s
+}
+
+// newExchange returns an exchange that sees the end.
+func (s *streams) newExchange() *exchange {
+	return &exchange{ready: make(chan struct{}, 1), off: s.off[s.use.Add(1)%uint32(len(s.off))]}
 }
 
 // begin returns the context of a call that begins, and what ends it.
@@ -122,5 +137,7 @@ func (s *streams) cut() {
 	for cancel := range s.open {
 		(*cancel)(ErrCutOff)
 	}
-	close(s.off)
+	for _, off := range s.off {
+		close(off)
+	}
 }
