@@ -68,6 +68,7 @@
 //	ErrDeadline         DEADLINE_EXCEEDED    the error
 //	ErrCanceled         CANCELLED            the error
 //	ErrUnavailable      UNAVAILABLE          the error
+//	ErrNoMember         UNAVAILABLE          the error
 //	*Status             its own              the function's text; UNKNOWN if there is no such code
 //	any other           INTERNAL             "entity failed"; the log has the error
 //

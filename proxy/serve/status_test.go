@@ -37,6 +37,7 @@ var wantCodes = map[string]struct {
 	"ErrProtocol":       {entity.ErrProtocol, codes.Internal},
 	"ErrLoop":           {entity.ErrLoop, codes.FailedPrecondition},
 	"ErrLaneMoved":      {entity.ErrLaneMoved, codes.Unavailable},
+	"ErrNoMember":       {entity.ErrNoMember, codes.Unavailable},
 	"ErrFull":           {entity.ErrFull, codes.ResourceExhausted},
 	"ErrRefused":        {entity.ErrRefused, codes.Internal},
 	"ErrRepeated":       {entity.ErrRepeated, codes.Internal},

@@ -43,6 +43,7 @@ var statuses = []struct {
 	{entity.ErrDeadline, codes.DeadlineExceeded},
 	{entity.ErrCanceled, codes.Canceled},
 	{entity.ErrUnavailable, codes.Unavailable},
+	{entity.ErrNoMember, codes.Unavailable}, // nobody who handles a call says so
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
 }
