@@ -96,14 +96,32 @@ func (l *loader) add(i int, fd *descriptorpb.FileDescriptorProto) {
 		l.fail("file %d of the descriptor set has no name", i+1)
 		return
 	}
-	fd.SourceCodeInfo = nil // comments, which nobody reads here
+	info := comments(fd.SourceCodeInfo)
+	fd.SourceCodeInfo = nil
 	if s := l.sources[name]; s != nil {
-		if !proto.Equal(s.proto, fd) {
+		s.proto.SourceCodeInfo, info = nil, s.proto.SourceCodeInfo // which may differ
+		same := proto.Equal(s.proto, fd)
+		s.proto.SourceCodeInfo = info
+		if !same {
 			l.fail("file %s is in the descriptor set twice, with different content", name)
 		}
 		return
 	}
+	fd.SourceCodeInfo = info
 	l.put(name, fd)
+}
+
+// comments returns what has a comment of the places of a file: that is what
+// people read, and little of the whole.
+func comments(info *descriptorpb.SourceCodeInfo) *descriptorpb.SourceCodeInfo {
+	all := info.GetLocation()
+	kept := slices.DeleteFunc(slices.Clone(all), func(at *descriptorpb.SourceCodeInfo_Location) bool {
+		return at.LeadingComments == nil && at.TrailingComments == nil && len(at.LeadingDetachedComments) == 0
+	})
+	if len(kept) == 0 {
+		return nil
+	}
+	return &descriptorpb.SourceCodeInfo{Location: kept}
 }
 
 func (l *loader) put(name string, fd *descriptorpb.FileDescriptorProto) {
