@@ -109,6 +109,7 @@ var onlyIn = map[string][]string{
 	"cloud.google.com/go/spanner/...":     {"proxy/store/spannerstore"},
 	"github.com/HdrHistogram/...":         {"hack/bench/..."},
 	"github.com/cockroachdb/pebble/...":   {"proxy/store/filestore", "hack/bench/..."},
+	"github.com/coder/websocket/...":      {"proxy/serve/rest"},
 	"github.com/hashicorp/memberlist/...": {"proxy/cluster"},
 	"github.com/prometheus/...":           {"proxy"},
 	"knative.dev/serving/...":             {"activator/backends", "reconciler/...", "webhook/..."},
@@ -116,7 +117,7 @@ var onlyIn = map[string][]string{
 }
 
 // forTests are libraries that only tests, suites of tests and hack may import.
-var forTests = []string{"connectrpc.com/connect/...", "github.com/anishathalye/porcupine/...", "github.com/bufbuild/protocompile/...", "pgregory.net/rapid/..."}
+var forTests = []string{"connectrpc.com/connect/...", "github.com/anishathalye/porcupine/...", "github.com/bufbuild/protocompile/...", "go.yaml.in/yaml/v3/...", "pgregory.net/rapid/..."}
 
 func TestImportsBetweenPackages(t *testing.T) {
 	for _, p := range packages(t) {
