@@ -110,3 +110,31 @@ func readFile(t *testing.T, name string) string {
 	}
 	return string(b)
 }
+
+func TestSettingsOfTheEdge(t *testing.T) {
+	c, err := configFrom([]string{"--cors-origins=https://*.example.com, http://localhost:3000", "--cors-credentials=true"}, env(), &bytes.Buffer{})
+	if err != nil || strings.Join(c.edge.origins, " ") != "https://*.example.com http://localhost:3000" || !c.edge.credentials {
+		t.Errorf("got %+v, %v", c.edge, err)
+	}
+	for args, want := range map[string]string{
+		"--cors-origins=example.com":            "no origin like",
+		"--cors-origins=https://a.example/shop": "no origin like",
+		"--cors-origins=https://*.*.example":    "no origin like",
+		"--cors-origins=* --cors-credentials=1": "name the origins",
+		"--tls-cert-file=tls.crt":               "one needs the other",
+		"--tls-key-file=tls.key":                "one needs the other",
+		"--http-addr=9000":                      "--http-addr",
+	} {
+		if _, err := configFrom(strings.Fields(args), env(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestACertificateThatIsMissingKeepsTheProxyFromStarting(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"--tls-cert-file=/nowhere/tls.crt", "--tls-key-file=/nowhere/tls.key", "--store=memory"}, env(), &out)
+	if err == nil || !strings.Contains(err.Error(), "/nowhere/tls.crt") {
+		t.Errorf("run: %v", err)
+	}
+}
