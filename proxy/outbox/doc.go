@@ -16,8 +16,8 @@
 // action) are carried out one after the other, in the order of their ids. One
 // that fails holds up those behind it, and no others.
 //
-// A target that has refused a row has carried it out. One that was away, or had
-// too much to do, is tried for ever, with pauses that grow to [Config].MaxPause.
+// A target that has refused a row has carried it out. One that was away, had
+// too much to do or no room to store it is tried for ever, with pauses that grow to [Config].MaxPause.
 // Any other failure is tried MaxTries times. Then the row is parked, as is one
 // whose target doesn't exist or whose chain of calls is too long: it stays in
 // the store, and those behind it go on without it, out of their order.

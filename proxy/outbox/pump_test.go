@@ -200,8 +200,13 @@ func TestFailedRowsAreTriedAgainThenParked(t *testing.T) {
 }
 
 func TestWhoIsAwayIsTriedForEver(t *testing.T) {
+	t.Run("away", func(t *testing.T) { isTriedForEver(t, entity.ErrUnavailable) })
+	t.Run("full", func(t *testing.T) { isTriedForEver(t, entity.ErrFull) })
+}
+
+func isTriedForEver(t *testing.T, err error) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.answer["1"] = fmt.Errorf("restarting: %w", entity.ErrUnavailable)
+		r.answer["1"] = fmt.Errorf("for now: %w", err)
 		r.send(cart, "mail", "1")
 		<-time.After(time.Hour)
 		r.mu.Lock()

@@ -172,7 +172,7 @@ func hopeless(err error) bool {
 // away reports whether err says nothing about the call, only that it could not be
 // carried out now.
 func away(err error) bool {
-	return errors.Is(err, entity.ErrUnavailable) || errors.Is(err, entity.ErrOverloaded)
+	return errors.Is(err, entity.ErrUnavailable) || errors.Is(err, entity.ErrOverloaded) || errors.Is(err, entity.ErrFull)
 }
 
 func target(row *entity.OutboxRow) string { return row.Target.Service + "/" + row.Target.Command }
