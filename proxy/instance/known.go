@@ -25,19 +25,22 @@ type Memory struct {
 const maxKnown = 16 << 10
 
 // known are the replies to the last commands with keys, stored or in undecided.
-// Its zero value is ready for use.
+// Most instances have none, and nil for that.
 type known struct {
 	replies map[entity.IdemKey]*entity.Reply
 	order   fifo[entity.IdemKey] // in which they came; some may be gone
 }
 
-func (k *known) put(r *entity.Reply, most int) {
+// know adds r to what is known.
+func (m *Machine) know(r *entity.Reply) {
+	most := m.Limits.Memory.Recent
 	if most <= 0 || len(r.Payload.Value) > maxKnown {
 		return
 	}
-	if k.replies == nil {
-		k.replies = map[entity.IdemKey]*entity.Reply{}
+	if m.known == nil {
+		m.known = &known{replies: map[entity.IdemKey]*entity.Reply{}}
 	}
+	k := m.known
 	for k.order.len() >= most {
 		delete(k.replies, k.order.pop())
 	}
@@ -48,7 +51,7 @@ func (k *known) put(r *entity.Reply, most int) {
 // repeated answers c, whose turn it is, if it was answered before, and returns
 // whether it was. What it gets it gets after all that is undecided before it.
 func (m *Machine) repeated(c *Command) bool {
-	if c.Call.Key == "" {
+	if c.Call.Key == "" || m.known == nil {
 		return false
 	}
 	r := m.known.replies[c.Call.Key]
@@ -89,7 +92,7 @@ func (m *Machine) remember(c *Command, d *Decision, now time.Time) {
 		r.Payload, r.Meta, r.None = o.Reply, o.Meta, o.None
 	}
 	d.Write.Reply = r
-	m.known.put(r, m.Limits.Memory.Recent)
+	m.know(r)
 }
 
 func method(c *Command) string { return c.Call.Service + "/" + c.Call.Command }
@@ -131,7 +134,7 @@ func (m *Machine) Recalled(r entity.Reply, stored bool, err error, now time.Time
 		m.mailbox.pushFront(m.undecided.popBack())
 	default:
 		c.Outcome = recalled(c, &r)
-		m.known.put(&r, m.Limits.Memory.Recent)
+		m.know(&r)
 	}
 	m.settle()
 	m.advance(now)

@@ -93,7 +93,7 @@ type Machine struct {
 
 	current *Command // with the function
 	queues           // of commands
-	known   known
+	known   *known
 	out     []Output
 }
 
@@ -241,7 +241,9 @@ func (m *Machine) again(from int) {
 // forget drops what was to be written for c.
 func (m *Machine) forget(c *Command) {
 	c.Outcome, c.Write = entity.Outcome{}, entity.Write{}
-	delete(m.known.replies, c.Call.Key)
+	if m.known != nil {
+		delete(m.known.replies, c.Call.Key)
+	}
 }
 
 // giveUpStream ends the stream; the instance is loaded again when a command

@@ -18,9 +18,8 @@ import (
 
 // An awake is one instance that is awake, or about to be.
 type awake struct {
-	set  *Set
-	part *part
-	key  entity.Key
+	set *Set
+	key entity.Key
 	kind
 
 	mu       sync.Mutex // protects what follows
@@ -61,8 +60,8 @@ type task struct {
 	last bool  // to forget the instance: whether everything else was done
 }
 
-func (s *Set) newAwake(key entity.Key, e *route.Entity, p *part) *awake {
-	in := &awake{set: s, part: p, key: key, kind: kind{e, s.protocols.of(e), s.statsOf(e.Name)}}
+func (s *Set) newAwake(key entity.Key, e *route.Entity) *awake {
+	in := &awake{set: s, key: key, kind: kind{e, s.protocols.of(e), s.statsOf(e.Name)}}
 	in.machine.Limits = &s.Limits
 	return in
 }
@@ -223,7 +222,7 @@ func (in *awake) do(t task) {
 			in.leaveLast(t)
 			return
 		}
-		in.part.forget(in)
+		in.set.part(in.key.ID).forget(in)
 	}
 }
 

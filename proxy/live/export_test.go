@@ -3,8 +3,6 @@
 package live
 
 import (
-	"hash/maphash"
-
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
 )
@@ -13,7 +11,7 @@ import (
 // of an instance that is awake, until carryOn is called; that returns when the
 // goroutine has come to an end or has left the rest to another one.
 func (s *Set) Occupy(e *route.Entity, id string) (carryOn func()) {
-	p := &s.parts[maphash.String(s.seed, id)%stripes]
+	p := s.part(id)
 	p.mu.Lock()
 	in := p.instances[entity.Key{Entity: e.Name, ID: id}]
 	p.mu.Unlock()

@@ -97,7 +97,7 @@ func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
 		return
 	}
 	key := entity.Key{Entity: e.Name, ID: id}
-	p := &s.parts[maphash.String(s.seed, id)%stripes]
+	p := s.part(id)
 	for {
 		p.mu.Lock()
 		in := p.instances[key]
@@ -107,7 +107,7 @@ func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
 			cmd.Done(entity.Outcome{Err: instance.ErrStopping})
 			return
 		case in == nil:
-			in = s.newAwake(key, e, p)
+			in = s.newAwake(key, e)
 			p.instances[key] = in
 			s.work.Add(1)
 		}
@@ -117,6 +117,9 @@ func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
 		}
 	}
 }
+
+// part returns where the instances with this id are.
+func (s *Set) part(id string) *part { return &s.parts[maphash.String(s.seed, id)%stripes] }
 
 // forget removes in from its part if it is still of no use.
 func (p *part) forget(in *awake) {
