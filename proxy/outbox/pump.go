@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,8 +113,9 @@ func (p *Pump) Send(row entity.OutboxRow, first func(entity.Answer)) {
 	p.mu.Lock()
 	switch {
 	case p.stopped:
+		tell := it.waits()
 		p.mu.Unlock()
-		it.tell(entity.Answer{Err: errStopping})
+		tell(entity.Answer{Err: errStopping})
 	case !p.started:
 		p.early = append(p.early, it)
 		p.mu.Unlock()
@@ -134,12 +136,15 @@ func (p *Pump) placeOf(row *entity.OutboxRow) place {
 	return place{row.Source, p.Calls.To(row)}
 }
 
-// tell tells whoever waits for the first try, once.
-func (it *item) tell(a entity.Answer) {
-	if first := it.first; first != nil {
-		it.first = nil
-		first(a)
+// waits returns what tells whoever waits for the first try, once. It is called
+// with the lock of the pump held, and what it returns without.
+func (it *item) waits() func(entity.Answer) {
+	first := it.first
+	it.first = nil
+	if first == nil {
+		return func(entity.Answer) {}
 	}
+	return first
 }
 
 // Run reads what is stored as soon as ready is closed, and carries out all that
@@ -181,23 +186,13 @@ func (p *Pump) read(ctx context.Context) (rows []*item, err error) {
 	return rows, nil
 }
 
-// start begins with the rows that were stored, and goes on with those that came
-// meanwhile; some are among both.
+// start begins with the rows that were stored before, and goes on with those that
+// came meanwhile. Rows of this process that were stored meanwhile are among these,
+// or still to come: each is sent when its command is released.
 func (p *Pump) start(rows []*item) {
 	p.mu.Lock()
-	own := map[entity.OutboxID]*item{}
-	for _, it := range rows {
-		if it.row.ID.Member == p.Member {
-			own[it.row.ID] = it
-		}
-	}
-	for _, it := range p.early {
-		if stored := own[it.row.ID]; stored != nil {
-			stored.first = it.first
-		} else {
-			rows = append(rows, it)
-		}
-	}
+	rows = slices.DeleteFunc(rows, func(it *item) bool { return it.row.ID.Member == p.Member })
+	rows = append(rows, p.early...)
 	p.early, p.started = nil, true
 	var places []place
 	for _, it := range rows {
@@ -217,9 +212,9 @@ func (p *Pump) start(rows []*item) {
 func (p *Pump) stop() {
 	p.mu.Lock()
 	p.stopped = true
-	var waiting []*item
-	waiting = append(waiting, p.early...)
+	waiting := p.early
 	p.early = nil
+	var tell []func(entity.Answer)
 	for _, q := range p.queues {
 		if q.timer != nil {
 			q.timer.Stop()
@@ -230,8 +225,11 @@ func (p *Pump) stop() {
 		}
 		waiting = append(waiting, items...)
 	}
-	p.mu.Unlock()
 	for _, it := range waiting {
-		it.tell(entity.Answer{Err: errStopping})
+		tell = append(tell, it.waits())
+	}
+	p.mu.Unlock()
+	for _, t := range tell {
+		t(entity.Answer{Err: errStopping})
 	}
 }

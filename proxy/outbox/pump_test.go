@@ -257,6 +257,22 @@ func TestFirstTryIsTold(t *testing.T) {
 	})
 }
 
+// TestRowsThatAreSentLateAreDoneOnce has rows that the pump finds in the store
+// before, and after, they are sent to it.
+func TestRowsThatAreSentLateAreDoneOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memstore.New())
+		defer r.close()
+		early, late := r.row(cart, "mail", "1"), r.row(cart, "mail", "2")
+		r.pump.Send(early, nil)
+		close(r.ready)
+		r.came("1")
+		r.pump.Send(late, nil)
+		r.came("1", "2")
+		r.stored()
+	})
+}
+
 // TestRowsOutliveTheProcess has a pump end with rows undone, and the next one do
 // them, before what comes to it meanwhile.
 func TestRowsOutliveTheProcess(t *testing.T) {

@@ -111,11 +111,12 @@ func (p *Pump) done(at place, it *item, a entity.Answer) {
 			delete(p.queues, at)
 		}
 	}
+	tell := it.waits() // now, or somebody who ends the pump may do so too
 	p.mu.Unlock()
 	if !w.Empty() {
 		p.acks.add(w)
 	}
-	it.tell(a)
+	tell(a)
 }
 
 // judge decides what a try that ended with err means, and returns what is to be
