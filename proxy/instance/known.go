@@ -125,6 +125,9 @@ func (m *Machine) recall(c *Command, now time.Time) {
 // again.
 func (m *Machine) Recalled(r entity.Reply, stored bool, err error, now time.Time) {
 	i := m.undecided.index(func(c *Command) bool { return c.recalling })
+	if i < 0 {
+		return // it was dropped
+	}
 	c := m.undecided.at(i)
 	c.recalling = false
 	switch {

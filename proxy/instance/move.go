@@ -41,6 +41,7 @@ func (m *Machine) Bounce(err error, now time.Time) {
 // Stay takes back a Bounce that was not for ever.
 func (m *Machine) Stay(now time.Time) {
 	m.stopped = false
+	m.eager = m.eager && !m.gone
 	m.advance(now)
 }
 
@@ -48,7 +49,7 @@ func (m *Machine) Stay(now time.Time) {
 // waiting, so do those that were answered without a write; what was begun and may
 // have been stored gets begun.
 func (m *Machine) Drop(waiting, begun error, now time.Time) {
-	m.stopped, m.eager = true, false
+	m.stopped, m.eager, m.known = true, false, nil
 	for m.undecided.len() > 0 {
 		c := m.undecided.pop()
 		err := waiting
@@ -58,6 +59,7 @@ func (m *Machine) Drop(waiting, begun error, now time.Time) {
 			m.bytes -= c.size
 			err = begun
 		}
+		c.recalling = false
 		m.refuse(c, err)
 	}
 	if c := m.current; c != nil {

@@ -26,7 +26,7 @@ type world struct {
 	lane    []sent // writes that have no verdict yet
 	broken  int    // how many of these follow a refused one
 	left    bool   // whether it said that it may be forgotten
-	stopped bool
+	shaken
 	remembered
 	function
 	clients
@@ -122,7 +122,7 @@ func (w *world) do(o Output) {
 // pending returns the size of the writes that may still become durable.
 func (w *world) pending() int {
 	n := 0
-	for _, c := range w.lane[:len(w.lane)-w.broken] {
+	for _, c := range w.lane[min(w.dropped, len(w.lane)):max(len(w.lane)-w.broken, w.dropped)] {
 		n += c.write.Size()
 	}
 	return n
@@ -221,6 +221,10 @@ func (w *world) verdict(refuse bool) {
 	c := w.lane[0]
 	w.lane = w.lane[1:]
 	reply := c.write.Reply
+	if w.dropped > 0 {
+		w.dropped--
+		refuse = false
+	}
 	switch {
 	case w.broken > 0:
 		w.broken--
@@ -259,6 +263,7 @@ func (w *world) enabled() map[string]func() {
 	if w.next > 20 {
 		steps["stop"] = func() { w.stopped = true; w.m.Stop(w.now) }
 	}
+	w.moving(steps)
 	if w.opening {
 		steps["loaded"] = w.loaded
 		steps["load fails"] = func() { w.m.LoadFailed(entity.ErrUnavailable, w.now); w.noneWaits() }
