@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cluster makes one service of many proxy processes. Package member
-// decides what a process does; this package is what it needs for that: the store
-// where members find each other.
+// decides what a process does; this package is the shell around it: it reads the
+// clock, calls the store and the peers, and tells the [Keeper] of lanes and
+// instances what to do.
+//
+// One goroutine owns the machine and says to it what happens, one thing after the
+// other. Calls of the store have goroutines of their own, so that a renewal of the
+// lease never waits for a transition, nor for the renewal before it.
+//
+// A process that ends gives its shards away first. One that has lost the store
+// keeps everything and answers nothing that it would have to read, until its lease
+// is renewed or it learns that it was evicted.
 //
 // # What is stored
 //

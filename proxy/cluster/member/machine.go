@@ -182,6 +182,7 @@ func (m *Machine) joined(op *Op, table *shard.Table, id entity.Member, now time.
 		return
 	}
 	m.phase, m.id, m.table, m.work = in, id, nil, work{}
+	m.add(Output{Do: Begin})
 	m.lease.next, m.lease.lapsed = now, now
 	if op.Sent >= m.lease.since {
 		m.lease.until = op.Sent + m.Lease
@@ -283,6 +284,14 @@ func (m *Machine) ID() entity.Member {
 		return 0
 	}
 	return m.id
+}
+
+// Until returns when the lease runs out; 0 if there is none.
+func (m *Machine) Until() time.Duration {
+	if m.phase != in {
+		return 0
+	}
+	return m.lease.until
 }
 
 // Rest returns how long the lease is still good for.

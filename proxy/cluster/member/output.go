@@ -18,6 +18,7 @@ const (
 	Look               // look at the row and at the lease of Neighbour; then say Seen
 	Transact           // make the transition Op; then say Transacted
 	Ask                // ask the member To whether it can take shards; if so, say Ready
+	Begin              // the process is Member now, whose lanes stand at 0
 	Open               // take commands for Shard, whose outbox is to be looked at if Dirty
 	Drain              // take no more commands for Shard; once nothing of it is under way, say Drained
 	Sever              // end what is under way in Shard, whatever its outcome; it has taken too long to drain
@@ -28,7 +29,7 @@ const (
 )
 
 func (do Do) String() string {
-	return [...]string{"renew", "look", "transact", "ask", "open", "drain", "sever", "resume", "close", "drop", "left"}[do]
+	return [...]string{"renew", "look", "transact", "ask", "begin", "open", "drain", "sever", "resume", "close", "drop", "left"}[do]
 }
 
 // An Output is something to be done.

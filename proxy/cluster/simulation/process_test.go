@@ -216,6 +216,8 @@ func (p *process) do(o member.Output) {
 		p.transact(o.Op)
 	case member.Ask:
 		p.ask(o)
+	case member.Begin:
+		p.begin(o.Member)
 	case member.Open: // instances come with their commands
 	case member.Drain:
 		p.drain(o.Shard, o.Epoch)
@@ -282,11 +284,7 @@ func (p *process) transact(op *member.Op) {
 		if err == nil {
 			err = r.err
 		}
-		was := p.machine.ID()
 		p.machine.Transacted(op, r.table, r.id, err, p.clock())
-		if id := p.machine.ID(); was == 0 && id != 0 {
-			p.begin(id)
-		}
 	})
 }
 
