@@ -106,7 +106,8 @@ var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|N
 // import it, in their tests too.
 var onlyIn = map[string][]string{
 	"buf.build/...":                       {"proxy/validate"},
-	"cloud.google.com/go/spanner/...":     {"proxy/store/spannerstore"},
+	"cloud.google.com/go/spanner/...":     {"proxy/store/spannerstore/...", "hack/bench/..."},
+	"google.golang.org/api/...":           {"proxy/store/spannerstore/..."},
 	"github.com/HdrHistogram/...":         {"hack/bench/..."},
 	"github.com/cockroachdb/pebble/...":   {"proxy/store/filestore", "hack/bench/..."},
 	"github.com/coder/websocket/...":      {"proxy/serve/rest"},

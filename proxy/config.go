@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,11 +19,11 @@ import (
 // A config is everything that can be said to the proxy. The webhook says it
 // with environment variables, people with flags of the same names.
 type config struct {
-	function   function
-	edge       edge
-	adminAddr  string
-	store      string
-	dataDir    string
+	function  function
+	edge      edge
+	adminAddr string
+	store     string
+	places
 	idle       time.Duration
 	answer     time.Duration
 	remember   time.Duration
@@ -68,10 +69,15 @@ type logging struct {
 	pprof  bool
 }
 
+// Places say where state is kept: by the embedded store in a folder, by that in
+// Spanner among the rows of a service.
+type places struct{ dataDir, database, service string }
+
 // The stores there are.
 const (
-	embedded = "embedded"
-	memory   = "memory"
+	embedded    = "embedded"
+	memory      = "memory"
+	spannerName = "spanner"
 )
 
 // How REST tells that the function has failed.
@@ -93,15 +99,17 @@ func (c *config) settings() []setting {
 		{"user-function-port", "8080", "port of the user function", tcpPort(&c.function.port)},
 		{"grpc-addr", "127.0.0.1:9001", "where gRPC is served; port 0 takes any free one", addr(&c.edge.grpcAddr)},
 		{"http-addr", "127.0.0.1:9000", "where REST, gRPC-Web, Connect and gRPC are served on one port", addr(&c.edge.httpAddr)},
-		{"tls-cert-file", "", "certificate of the port of HTTP_ADDR, in PEM; no TLS without it", file(&c.edge.cert)},
-		{"tls-key-file", "", "its key; both are read again when they change", file(&c.edge.key)},
+		{"tls-cert-file", "", "certificate of the port of HTTP_ADDR, in PEM; no TLS without it", anything(&c.edge.cert)},
+		{"tls-key-file", "", "its key; both are read again when they change", anything(&c.edge.key)},
 		{"cors-origins", "", "origins whose pages may call, with commas, such as https://*.example.com; * for all", origin(&c.edge.origins)},
 		{"cors-credentials", "false", "whether these pages may send cookies", boolean(&c.edge.credentials)},
 		{"rest-errors", jsonErrors, "how REST tells that the function failed: json, or text with status 500 as the reference does", oneOf(&c.edge.restErrors, jsonErrors, textErrors)},
 		{"validation", "true", "whether requests are checked by the protovalidate rules of their messages", boolean(&c.edge.validation)},
 		{"admin-addr", "127.0.0.1:9090", "where /ready, /live and /metrics are served", addr(&c.adminAddr)},
-		{"store", embedded, "where state is kept: embedded (a folder) or memory (lost at the end)", oneOf(&c.store, embedded, memory)},
+		{"store", embedded, "where state is kept: embedded (a folder), spanner, or memory (lost at the end)", oneOf(&c.store, embedded, memory, spannerName)},
 		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},
+		{"spanner-database", "", "database of the Spanner store: projects/p/instances/i/databases/d", anything(&c.database)},
+		{"service-name", "", "whose rows these are in the Spanner store; one proxy at a time", anything(&c.service)},
 		{"passivation-timeout", "30s", "time without a command until an instance is passivated, if its entity doesn't say", duration(&c.idle)},
 		{"command-timeout", "1m", "time that the function may take for one command", duration(&c.answer)},
 		{"idempotency-ttl", "24h", "time for which the reply to a command with an idempotency key is remembered", duration(&c.remember)},
@@ -150,6 +158,9 @@ func configFrom(args []string, getenv func(string) string, out io.Writer) (confi
 			errs = append(errs, fmt.Errorf("%s: %w", from, err))
 		}
 	}
+	if c.store == spannerName {
+		errs = append(errs, c.checkSpanner())
+	}
 	return c, errors.Join(append(errs, c.edge.check())...)
 }
 
@@ -161,6 +172,20 @@ func (e *edge) check() error {
 	}
 	if e.credentials && slices.Contains(e.origins, "*") {
 		errs = append(errs, errors.New("--cors-credentials: name the origins then, since * would let every page act for its visitors"))
+	}
+	return errors.Join(errs...)
+}
+
+var databasePath = regexp.MustCompile(`^projects/[^/]+/instances/[^/]+/databases/[^/]+$`)
+
+// check says what the Spanner store needs and doesn't have.
+func (d *places) checkSpanner() error {
+	var errs []error
+	if !databasePath.MatchString(d.database) {
+		errs = append(errs, fmt.Errorf("--spanner-database: %q is not like projects/p/instances/i/databases/d", d.database))
+	}
+	if d.service == "" {
+		errs = append(errs, errors.New("--service-name: the Spanner store needs one, since others may keep their rows in the same database"))
 	}
 	return errors.Join(errs...)
 }
@@ -178,6 +203,8 @@ state that it needs, and is answered when what came of it is stored.
   kairn-proxy --user-function-port=8080 --data-dir=./data
 
 Each flag can be given as an environment variable instead; a flag wins.
+
+  kairn-proxy migrate --help    makes the tables of the Spanner store
 
 `)
 	for _, s := range settings {
@@ -207,7 +234,7 @@ func list(p *services) func(string) error {
 	}
 }
 
-func file(p *string) func(string) error {
+func anything(p *string) func(string) error {
 	return func(v string) error { *p = v; return nil }
 }
 

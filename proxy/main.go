@@ -39,8 +39,6 @@ var version = "dev"
 const (
 	maxUndecided      = 64      // commands of one instance; from the placement protocol
 	maxUndecidedBytes = 1 << 20 // likewise
-	maxGroup          = 256     // writes in one commit: a batch of the embedded store is cheap
-	maxGroupBytes     = 4 << 20
 	maxSends          = 3
 	maxRecent         = 16 // replies that an instance knows without its store
 	rememberEffects   = 7 * 24 * time.Hour
@@ -48,9 +46,10 @@ const (
 	maxDepth          = 64
 	maxActions        = 10_000 // calls of actions that forwards and effects have led to
 	effectTime        = 30 * time.Second
-	grace             = 5 * time.Second // for the function to end a half-closed stream
-	garbage           = 400             // percent; measured: a quarter less CPU than at 100
-	interrupted       = 130             // exit status after a second signal, as of a shell
+	joinWait          = 20 * time.Second // for another proxy of the service to go
+	grace             = 5 * time.Second  // for the function to end a half-closed stream
+	garbage           = 400              // percent; measured: a quarter less CPU than at 100
+	interrupted       = 130              // exit status after a second signal, as of a shell
 )
 
 func main() {
@@ -64,9 +63,25 @@ func main() {
 		<-signals
 		os.Exit(interrupted)
 	}()
-	if err := run(ctx, os.Args[1:], os.Getenv, os.Stderr); err != nil {
+	if err := dispatch(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); err != nil {
 		os.Exit(1)
 	}
+}
+
+// dispatch carries out the command that args begin with, and serves if there is
+// none. An error has been reported on trouble.
+func dispatch(ctx context.Context, args []string, getenv func(string) string, out, trouble io.Writer) error {
+	commands := map[string]func(context.Context, []string, func(string) string, io.Writer) error{
+		"migrate": migrate,
+	}
+	if len(args) > 0 && commands[args[0]] != nil {
+		err := commands[args[0]](ctx, args[1:], getenv, out)
+		if err != nil {
+			fmt.Fprintf(trouble, "kairn-proxy %s: %v\n", args[0], err)
+		}
+		return err
+	}
+	return run(ctx, args, getenv, trouble)
 }
 
 // run serves until ctx is done, then stops what it has started, last first. An
@@ -123,14 +138,15 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 		default: // one failure is enough
 		}
 	}
-	store, err := openStore(log, cfg)
+	store, err := openStore(ctx, log, cfg)
 	if err != nil {
 		return err
 	}
-	member, err := store.Join(ctx, lanes)
+	member, err := store.Join(ctx, groupings[cfg.store].lanes)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
+	leave := keep(ctx, fail, store)
 	counted := &counters{
 		Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, Outbox: &outbox.Stats{}, HTTP: &port.Stats{}, Store: store,
 	}
@@ -146,6 +162,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	case err = <-failed:
 	}
 	log.Info("stopping")
-	p.stop(context.WithoutCancel(ctx), running, cfg.shutdown)
-	return errors.Join(err, store.Close())
+	ctx = context.WithoutCancel(ctx)
+	p.stop(ctx, running, cfg.shutdown)
+	return errors.Join(err, leave(ctx), store.Close())
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/serve/port"
 	"github.com/kairn-dev/kairn/proxy/stats"
 	"github.com/kairn-dev/kairn/proxy/store/filestore"
+	"github.com/kairn-dev/kairn/proxy/store/spannerstore"
 )
 
 // counters are what the parts count, for the metrics.
@@ -103,6 +104,15 @@ func (n *counters) collectStore(e exporter) {
 	e.counter("commit_refused_total", "Writes that the store refused.", &n.Lane.Refused)
 	e.counter("commit_resent_total", "Commits sent again because their outcome was unknown.", &n.Lane.Resent)
 	e.histogram("commit_seconds", "Time for one commit.", &n.Lane.Duration)
+	if s, ok := n.Store.(*spannerstore.Store); ok {
+		m := s.Stats()
+		e.counter("spanner_commit_calls_total", "Calls of Commit, those sent again included.", &m.Commits)
+		e.counter("spanner_commit_aborted_total", "Calls of Commit that met another transaction.", &m.Aborted)
+		e.counter("spanner_commit_failed_total", "Calls of Commit that failed otherwise.", &m.Failed)
+		e.counter("spanner_violations_total", "Rows that were there and should not have been, which is a bug.", &m.Violations)
+		e.counter("spanner_reads_total", "Reads.", &m.Reads)
+		e.counter("spanner_beats_lost_total", "Renewals of the lease without an answer.", &m.BeatsLost)
+	}
 	if s, ok := n.Store.(*filestore.Store); ok {
 		m := s.Metrics()
 		e.gauge("store_disk_bytes", "Bytes of all files of the embedded store.", float64(m.DiskBytes))

@@ -85,9 +85,10 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		Found:        p.found,
 		Lost:         p.lost,
 	}
-	for i := range lanes {
+	g := groupings[cfg.store]
+	for i := range g.lanes {
 		p.lanes = append(p.lanes, lane.New(log, lane.Config{
-			Store: s, Member: m, Lane: i, MaxWrites: maxGroup, MaxBytes: maxGroupBytes, Stats: n.Lane,
+			Store: s, Member: m, Lane: i, MaxWrites: g.writes, MaxBytes: g.bytes, Stats: n.Lane,
 		}))
 	}
 	function := &userfunc.Function{Conn: conn}

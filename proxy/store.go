@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/store/filestore"
 	"github.com/kairn-dev/kairn/proxy/store/memstore"
+	"github.com/kairn-dev/kairn/proxy/store/spannerstore"
 )
 
 // A store is what the parts of the proxy need of one.
@@ -28,9 +30,30 @@ type contents interface {
 	outbox.Rows
 }
 
-// lanes is how many lanes the proxy has in its store: one, since there is one
-// log.
-const lanes = 1
+// A leased store is one whose member has to say again and again that it lives.
+type leased interface {
+	// Keep does so until ctx is done. It fails if the member was evicted.
+	Keep(ctx context.Context) error
+
+	// Leave gives up the right to write, after the last commit.
+	Leave(ctx context.Context) error
+}
+
+// A grouping says how a store wants its commits.
+type grouping struct {
+	lanes  int
+	writes int // in one commit
+	bytes  int
+}
+
+// groupings are those of the stores. The embedded one has one log, for which a
+// large batch is cheap. In Spanner a commit is a round trip, so that several
+// have to be under way, and what it may hold is bounded.
+var groupings = map[string]grouping{
+	embedded:    {lanes: 1, writes: 256, bytes: 4 << 20},
+	memory:      {lanes: 1, writes: 256, bytes: 4 << 20},
+	spannerName: {lanes: 8, writes: 64, bytes: 1 << 20},
+}
 
 // members is where a proxy gets the right to write.
 type members interface {
@@ -45,15 +68,31 @@ type volatile struct{ *memstore.Store }
 
 func (volatile) Close() error { return nil }
 
-// openStore opens the store that cfg names. If it can't be trusted any more,
-// the process ends: what is on disk decides what has happened.
-func openStore(log *slog.Logger, cfg config) (store, error) {
-	if cfg.store == memory {
+// openStore opens the store that cfg names. If the embedded one can't be trusted
+// any more, the process ends: what is on disk decides what has happened.
+func openStore(ctx context.Context, log *slog.Logger, cfg config) (store, error) {
+	switch cfg.store {
+	case memory:
 		log.Warn("state is kept in memory and lost at the end")
 		return volatile{memstore.New()}, nil
+	case spannerName:
+		return spannerstore.Open(ctx, log, spannerstore.Config{Database: cfg.database, Service: cfg.service, Wait: joinWait})
 	}
 	return filestore.Open(log, cfg.dataDir, func(err error) {
 		log.Error("store can't be trusted any more, the process ends", "err", err)
 		os.Exit(1)
 	})
+}
+
+// keep renews the lease of a store that has one. It returns what ends that and
+// gives the lease up.
+func keep(ctx context.Context, fail func(error), s store) (leave func(context.Context) error) {
+	l, ok := s.(leased)
+	if !ok {
+		return func(context.Context) error { return nil }
+	}
+	keeping := begin(ctx, fail, l.Keep)
+	return func(ctx context.Context) error {
+		return errors.Join(keeping.stop(ctx), l.Leave(ctx))
+	}
 }

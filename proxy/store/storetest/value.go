@@ -75,7 +75,7 @@ func testValueAllOrNothing(t *testing.T, s Store) {
 
 func testValueKeys(t *testing.T, s Store) {
 	w := newWriter(t, s)
-	keys := awkward()
+	keys := awkward(s)
 	write := func(i int) entity.Write {
 		switch i % 4 {
 		case 0:
