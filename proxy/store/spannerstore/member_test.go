@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"cloud.google.com/go/spanner"
+	"google.golang.org/api/option"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 )
 
 // another opens the service of s as another process would.
-func another(t *testing.T, s *Store, wait time.Duration) *Store {
+func another(t *testing.T, s *Store, wait time.Duration, options ...option.ClientOption) *Store {
 	t.Helper()
-	o, err := Open(t.Context(), logTo(t), Config{Database: s.cfg.Database, Service: s.cfg.Service, Wait: wait})
+	o, err := Open(t.Context(), logTo(t), Config{Database: s.cfg.Database, Service: s.cfg.Service, Wait: wait, Options: options})
 	if err != nil {
 		t.Fatal(err)
 	}
