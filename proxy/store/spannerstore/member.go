@@ -71,7 +71,7 @@ type living struct {
 // of the same uid is what this process was before it was started again.
 func (s *Store) lapsed(all []living) (gone []entity.Member, err error) {
 	for _, l := range all {
-		if l.age <= leaseTime+leaseMargin && l.uid != s.cfg.Uid {
+		if l.age <= leaseTime+leaseMargin && l.uid != s.cfg.UID {
 			return nil, fmt.Errorf("%w: member %d (%s), renewed %v ago", errHeld, l.id, l.uid, l.age)
 		}
 		gone = append(gone, l.id)
@@ -148,7 +148,7 @@ func (s *Store) placement(ctx context.Context, txn *spanner.ReadWriteTransaction
 func (s *Store) enter(m entity.Member, lanes int, nonce string) []*spanner.Mutation {
 	changes := []*spanner.Mutation{spanner.Insert("Members",
 		[]string{"Bucket", "Service", "Member", "Uid", "Nonce", "RenewedAt"},
-		[]any{s.home, s.cfg.Service, int64(m), s.cfg.Uid, nonce, spanner.CommitTimestamp})}
+		[]any{s.home, s.cfg.Service, int64(m), s.cfg.UID, nonce, spanner.CommitTimestamp})}
 	for lane := range lanes {
 		changes = append(changes, spanner.Insert("Lanes", laneColumns, []any{s.home, s.cfg.Service, int64(m), int64(lane), int64(0)}))
 	}

@@ -52,7 +52,7 @@ func TestOneMemberLivesAtATime(t *testing.T) {
 		t.Error("a member that has joined is not alive")
 	}
 	b := another(t, a, 0)
-	if _, err := b.Join(t.Context(), 2); !errors.Is(err, errHeld) || !strings.Contains(err.Error(), a.cfg.Uid) {
+	if _, err := b.Join(t.Context(), 2); !errors.Is(err, errHeld) || !strings.Contains(err.Error(), a.cfg.UID) {
 		t.Fatalf("joined beside a member that lives: %v", err)
 	}
 	if err := a.Leave(t.Context()); err != nil {
@@ -93,7 +93,7 @@ func TestStartedAgain(t *testing.T) {
 	a := open(t)
 	old := mustJoin(t, a)
 	b := another(t, a, 0)
-	b.cfg.Uid = a.cfg.Uid
+	b.cfg.UID = a.cfg.UID
 	mustJoin(t, b)
 	if _, ok, err := b.Position(t.Context(), old.Member, 0); ok || err != nil {
 		t.Errorf("the member before still has its lanes: %v, %v", ok, err)

@@ -32,7 +32,7 @@ const (
 type Config struct {
 	Database string // projects/p/instances/i/databases/d
 	Service  string // whose rows these are; a database has room for many
-	Uid      string // names this process to people; empty for a random one
+	UID      string // names this process to people; empty for a random one
 	// Wait is how long [Store.Join] waits for another member to go.
 	Wait time.Duration
 	// Options are for the client, besides what the environment says.
@@ -58,8 +58,8 @@ func Open(ctx context.Context, log *slog.Logger, cfg Config) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	s := &Store{cfg: cfg, log: log}
-	if cfg.Uid == "" {
-		s.cfg.Uid = rand.Text()
+	if cfg.UID == "" {
+		s.cfg.UID = rand.Text()
 	}
 	if cfg.Service == "" {
 		return nil, errors.New("open the Spanner store: the service has no name")
