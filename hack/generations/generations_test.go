@@ -4,8 +4,10 @@ package generations
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -190,6 +192,44 @@ func testEnd(ctx context.Context, t *testing.T, p *pair) {
 	p.proxy.terminate(t)
 	p.proxy.ended(ctx, t)
 	p.function.ended(ctx, t)
+}
+
+// TestReplicatedEntity has a counter of Akka Serverless, whose messages are those
+// of Cloudstate.
+func TestReplicatedEntity(t *testing.T) {
+	g := akkaServerless(t)
+	ctx := limited(t)
+	p := startPair(ctx, t, g, g.shop(t), t.TempDir(), true, "REPLICATED=1")
+	p.run(ctx, t,
+		step{"Visits/Visit", `{"id":"a"}`, `{"id":"a","cents":"1"}`, codes.OK},
+		step{"Visits/Visit", `{"id":"a"}`, `{"id":"a","cents":"2"}`, codes.OK},
+		step{"Visits/Visit", `{"id":"b"}`, `{"id":"b","cents":"1"}`, codes.OK},
+		step{"Visits/Fail", `{"id":"a","why":"no"}`, "no", codes.Unknown},
+		step{"Visits/Fail", `{"id":"a","why":"bug","crash":true}`, "Error handling command 'Fail': Error: bug", codes.Internal},
+		step{"Visits/Visit", `{"id":"a"}`, `{"id":"a","cents":"3"}`, codes.OK}, // a fresh stream, with the state
+	)
+	p.stop(ctx, t)
+}
+
+// TestViewsAreRefused tells the function, and whoever asks whether it is ready.
+func TestViewsAreRefused(t *testing.T) {
+	for name, generation := range map[string]func(*testing.T) *generation{"Kalix": kalix, "Akka Serverless": akkaServerless} {
+		t.Run(name, func(t *testing.T) {
+			g := generation(t)
+			ctx := limited(t)
+			p := startPair(ctx, t, g, g.shop(t), t.TempDir(), false, "VIEW=1")
+			const problem = "service shop.Report is a view, which queries what other components have stored: this is not supported"
+			p.function.await(ctx, t, problem)
+			p.proxy.await(ctx, t, "user function is refused", problem)
+			if code, body := p.ready(ctx, t); code != http.StatusServiceUnavailable || !strings.Contains(body, problem) {
+				t.Errorf("ready: %d %q", code, body)
+			}
+			p.function.terminate(t)
+			p.proxy.terminate(t)
+			p.proxy.ended(ctx, t)
+			p.function.ended(ctx, t)
+		})
+	}
 }
 
 func TestEarly(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,6 +238,25 @@ func (p *pair) awaitServing(ctx context.Context, t *testing.T) {
 			return
 		}
 	}
+}
+
+// ready returns what the proxy says when it is asked whether it is.
+func (p *pair) ready(ctx context.Context, t *testing.T) (code int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.admin+"/ready", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
 }
 
 // stop ends both in order, the proxy first.

@@ -85,9 +85,8 @@ const service = new Service({ descriptorSetPath: process.env.SHOP + "/user-funct
 service.addComponent(cart, account, desk);
 
 if (process.env.REPLICATED) {
-  const replicated = sdk.replicatedentity || sdk;
-  const visits = new replicated.ReplicatedEntity(proto, "shop.Visits", "visits", own);
-  visits.defaultValue = () => new replicated.ReplicatedData.ReplicatedCounter();
+  const visits = new sdk.ReplicatedEntity(proto, "shop.Visits", "visits", own);
+  visits.defaultValue = () => new sdk.ReplicatedData.ReplicatedCounter();
   visits.commandHandlers = {
     Visit: ({ id }, ctx) => {
       ctx.state.increment(1);
@@ -97,5 +96,7 @@ if (process.env.REPLICATED) {
   };
   service.addComponent(visits);
 }
+
+if (process.env.VIEW) service.addComponent(new sdk.View(proto, "shop.Report", { ...own, viewId: "report" }));
 
 service.start();
