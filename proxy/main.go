@@ -48,6 +48,7 @@ const (
 	effectTime        = 30 * time.Second
 	joinWait          = 20 * time.Second // for another proxy of the service to go
 	grace             = 5 * time.Second  // for the function to end a half-closed stream
+	farewell          = 2 * time.Second  // for the function to hear that the proxy ends
 	garbage           = 400              // percent; measured: a quarter less CPU than at 100
 	interrupted       = 130              // exit status after a second signal, as of a shell
 )

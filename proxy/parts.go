@@ -303,13 +303,21 @@ func (p *parts) stop(ctx context.Context, r running, limit time.Duration) {
 		{"instances", p.live.Stop},
 		{"replicas", p.replicas.Stop},
 		{"lane", r.lane.stop},
-		{"function", r.function.stop},
+		{"function", r.stopFunction},
 		{"admin", r.admin.stop},
 	} {
 		if err := s.stop(ctx); err != nil {
 			p.log.Warn("not stopped in time", "part", s.name, "limit", limit)
 		}
 	}
+}
+
+// stopFunction gives the function, which may wait for it, the time to hear that
+// the proxy ends, even if that for everything else is over.
+func (r running) stopFunction(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	return r.function.stop(ctx)
 }
 
 // serveHTTP serves until ctx is done.

@@ -194,6 +194,28 @@ func testEnd(ctx context.Context, t *testing.T, p *pair) {
 	p.function.ended(ctx, t)
 }
 
+// TestHurriedEnd has a proxy that has no time to finish what runs. The function
+// hears of its end all the same.
+func TestHurriedEnd(t *testing.T) {
+	g := kalix(t)
+	ctx := limited(t)
+	p := startPair(ctx, t, g, g.shop(t), t.TempDir(), true, "SHUTDOWN_TIMEOUT=10ms", "PASSIVATION_TIMEOUT=1h")
+	p.run(ctx, t, step{"Cart/Add", `{"cart":"a","product":"tea","quantity":2}`, `{"lines":{"tea":2}}`, codes.OK})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.stream(ctx, t, "Desk/Split", hello("never")...)
+		ended <- err
+	}()
+	p.run(ctx, t, step{"Desk/Greet", `{"text":"Ann"}`, `{"text":"Hello, Ann!"}`, codes.OK})
+	p.function.terminate(t)
+	p.proxy.terminate(t)
+	if err := <-ended; status.Code(err) != codes.Unavailable {
+		t.Errorf("the call that never ends: %v", err)
+	}
+	p.proxy.ended(ctx, t)
+	p.function.ended(ctx, t)
+}
+
 // TestReplicatedEntity has a counter of Akka Serverless, whose messages are those
 // of Cloudstate.
 func TestReplicatedEntity(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -179,7 +180,7 @@ type pair struct {
 }
 
 // startPair starts both, and waits until the proxy has found the function if it
-// is to be found.
+// is to be found. Both have env besides what they need.
 func startPair(ctx context.Context, t *testing.T, g *generation, s *shop, data string, found bool, env ...string) *pair {
 	t.Helper()
 	program, err := buildProxy()
@@ -191,12 +192,12 @@ func startPair(ctx context.Context, t *testing.T, g *generation, s *shop, data s
 	if err != nil {
 		t.Fatal(err)
 	}
+	proxyEnv := append(slices.Clone(env),
+		"USER_FUNCTION_PORT="+port, "GRPC_ADDR=127.0.0.1:0", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR="+data)
 	env = append(env, "NODE_PATH="+g.modules, "SDK="+g.sdk, "SHOP="+s.dir, "HOST=127.0.0.1", "PORT="+port)
 	p := &pair{
 		function: start(t, s.dir, env, "node", script),
-		proxy: start(t, s.dir, []string{
-			"USER_FUNCTION_PORT=" + port, "GRPC_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR=" + data,
-		}, program),
+		proxy:    start(t, s.dir, proxyEnv, program),
 	}
 	var at struct{ GRPC, Admin string }
 	if err := json.Unmarshal([]byte(p.proxy.await(ctx, t, `"msg":"serving"`)), &at); err != nil {

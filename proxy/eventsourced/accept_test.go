@@ -125,6 +125,24 @@ func TestAccept(t *testing.T) {
 			instance.Decision{Outcome: entity.Outcome{Err: refusal}},
 		},
 		{
+			"a deletion", 7,
+			eventsourced.Message{Outcome: reply("bye"), Deleted: true},
+			instance.Decision{Outcome: reply("bye"), Write: written(&entity.Snapshot{Seq: 7, Deleted: true}, nil), Restart: true},
+		},
+		{
+			"a deletion with events and a snapshot", 7,
+			eventsourced.Message{Outcome: reply("bye"), Deleted: true, Events: payloads("A"), Snapshot: snapshot("A")},
+			instance.Decision{
+				Outcome: reply("bye"), Restart: true,
+				Write: written(&entity.Snapshot{Seq: 8, Deleted: true}, events(8, "A")),
+			},
+		},
+		{
+			"a deletion of what never was", 0,
+			eventsourced.Message{Outcome: reply("bye"), Deleted: true},
+			instance.Decision{Outcome: reply("bye"), Write: written(nil, nil), Restart: true},
+		},
+		{
 			"a refusal that asks for a restart", 3,
 			eventsourced.Message{Refused: &eventsourced.Failure{Description: "no", Restart: true}, Events: payloads("4", "5")},
 			instance.Decision{Outcome: entity.Outcome{Err: refusal}, Restart: true},
@@ -155,6 +173,10 @@ func TestAcceptRefusesWhatBreaksTheProtocol(t *testing.T) {
 		{
 			"a refusal with events that asks for no restart",
 			eventsourced.Message{Replied: true, CommandID: 3, Refused: &eventsourced.Failure{}, Events: payloads("A")},
+		},
+		{
+			"a refusal with a deletion that asks for no restart",
+			eventsourced.Message{Replied: true, CommandID: 3, Refused: &eventsourced.Failure{}, Deleted: true},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,6 +21,11 @@
 // protocol error, and nothing of it is stored. (The reference stores them, and
 // no known library sends this.)
 //
+// A reply may delete the instance, in the generations that have that: its events
+// are stored, and then the end of its history, at which the next one begins. The
+// instance is loaded again, so that the function knows nothing of it either. A
+// snapshot beside it is of no use.
+//
 // A reply without a client action is answered with an empty message.
 //
 // A Failure message, instead of a reply, says that the function could not
@@ -62,6 +67,9 @@ func (m *Message) Accept(key entity.Key, last entity.Seq, id int64) (instance.De
 		d.Write.Events = number(last, m.Events)
 		last += entity.Seq(len(m.Events))
 	}
+	if m.Deleted {
+		return m.delete(d, last), nil
+	}
 	if m.Snapshot != nil && last > 0 {
 		d.Write.Snapshot = &entity.Snapshot{Seq: last, Payload: *m.Snapshot}
 	}
@@ -69,12 +77,22 @@ func (m *Message) Accept(key entity.Key, last entity.Seq, id int64) (instance.De
 }
 
 func (m *Message) refuse(f *Failure) (instance.Decision, error) {
-	if len(m.Events) > 0 && !f.Restart {
-		return instance.Decision{}, fmt.Errorf("command %d refused (%s), yet with %d events: %w",
-			m.CommandID, f.Description, len(m.Events), entity.ErrProtocol)
+	if (len(m.Events) > 0 || m.Deleted) && !f.Restart {
+		return instance.Decision{}, fmt.Errorf("command %d refused (%s), yet with %d events, deleted: %t: %w",
+			m.CommandID, f.Description, len(m.Events), m.Deleted, entity.ErrProtocol)
 	}
 	o := entity.Outcome{Effects: m.Outcome.Effects, Err: f.Refusal()}
 	return instance.Decision{Outcome: o, Restart: f.Restart}, nil
+}
+
+// delete ends the history of the instance at last, the position after the events
+// of the message, if it has any. The function is to know nothing of it.
+func (*Message) delete(d instance.Decision, last entity.Seq) instance.Decision {
+	if last > 0 {
+		d.Write.Snapshot = &entity.Snapshot{Seq: last, Deleted: true}
+	}
+	d.Restart = true
+	return d
 }
 
 // number gives events the positions after last.

@@ -20,6 +20,7 @@ type Message struct {
 	Refused   *Failure       // the failure action, if that is the reply
 	Events    []entity.Payload
 	Snapshot  *entity.Payload
+	Deleted   bool // whether the instance is to be deleted; later generations have that
 
 	Failed *Failure // set if the message is a failure and no reply
 }
@@ -69,6 +70,8 @@ func (m *Message) reply(msg []byte) error {
 				m.Snapshot = &entity.Payload{}
 			}
 			err = wire.Payload(r.Value(), m.Snapshot)
+		case r.Bytes(6):
+			m.Deleted, err = true, wire.Skip(r.Value()) // after how long nobody can want the events any more
 		}
 		if err != nil {
 			return err

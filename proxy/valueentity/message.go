@@ -92,7 +92,7 @@ func (c *Change) read(msg []byte) error {
 			err = c.update(r.Value())
 		case r.Bytes(2):
 			*c = Change{Delete: true}
-			err = skip(r.Value())
+			err = wire.Skip(r.Value())
 		}
 		if err != nil {
 			return err
@@ -113,15 +113,6 @@ func (c *Change) update(msg []byte) error {
 		if err := wire.Payload(r.Value(), c.Value); err != nil {
 			return err
 		}
-	}
-	return r.Err()
-}
-
-// skip reads a message that has no fields of interest.
-func skip(msg []byte) error {
-	r := wire.NewReader(msg)
-	for r.Next() {
-		continue
 	}
 	return r.Err()
 }

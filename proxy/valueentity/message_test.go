@@ -184,6 +184,11 @@ func ofOut(out *cloudstate.ValueEntityStreamOut) (m valueentity.Message) {
 // same reports whether a and b say the same; no bytes are as good as nil.
 func same(a, b valueentity.Message) bool {
 	for _, m := range []*valueentity.Message{&a, &b} {
+		for _, f := range []*valueentity.Failure{m.Refused, m.Failed} {
+			if f != nil {
+				f.Code = 0 // unknown to the generated code
+			}
+		}
 		payloads := []*entity.Payload{&m.Outcome.Reply}
 		if m.Outcome.Forward != nil {
 			payloads = append(payloads, &m.Outcome.Forward.Payload)

@@ -100,6 +100,15 @@ func (r *Reader) Text() string {
 // text shares the memory of b, which nobody changes: see Reader.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
+// Skip reads a message that has no fields of interest.
+func Skip(msg []byte) error {
+	r := NewReader(msg)
+	for r.Next() {
+		continue
+	}
+	return r.Err()
+}
+
 // Payload reads a google.protobuf.Any into p.
 func Payload(msg []byte, p *entity.Payload) error {
 	r := NewReader(msg)

@@ -72,6 +72,7 @@ desk.commandHandlers = {
     ctx.on("end", () => ctx.write({ text: all.join(" ") }));
   },
   Split: ({ text }, ctx) => {
+    if (text === "never") return;
     text.split(" ").forEach((word) => ctx.write({ text: word }));
     ctx.end();
   },
