@@ -56,6 +56,7 @@ type Message struct {
 	Action    Action
 	Streamed  bool // of a reply: more will follow
 	End       bool // of a streamed message: nothing will
+	Last      bool // of a failure: the function ends the stream after it
 }
 
 // UnmarshalWire reads an encoded message. It keeps nothing of data.
@@ -104,6 +105,7 @@ func (m RepliesOnly) UnmarshalWire(data []byte) error {
 			err = m.reply(r.Value())
 		case r.Bytes(2):
 			err = m.fail(r.Value())
+			m.Last = true
 		}
 		if err != nil {
 			return err

@@ -124,7 +124,7 @@ func TestWhatIsReceivedWithoutStreams(t *testing.T) {
 		t.Errorf("reply read as %+v", m)
 	}
 	read(2, &cloudstate.Failure{CommandId: 7, Description: "d"})
-	if m.What != Failed || m.CommandID != 7 || m.Refused.Description != "d" {
+	if m.What != Failed || !m.Last || m.CommandID != 7 || m.Refused.Description != "d" {
 		t.Errorf("failure read as %+v", m)
 	}
 	read(4, &cloudstate.Failure{CommandId: 7, Description: "d"})

@@ -273,6 +273,10 @@ func (m *Machine) failed(c *Call, msg *Message, now time.Time) {
 	default:
 		m.release(c)
 		m.finish(c, crash, now)
+		if msg.Last && m.outstanding == 0 && m.writing == 0 { // what is sent on that stream now would be lost
+			m.close(errClosed, now)
+			return
+		}
 	}
 	m.advance(now)
 }
