@@ -182,7 +182,9 @@ func (b *bounded) all(hint int64) ([]byte, error) {
 	if hint > int64(b.limit) {
 		return nil, b.tooLarge()
 	}
-	data := make([]byte, 0, max(hint, 511)+1) // one more, so that the end is seen without growing
+	// A client may announce much and send nothing, many times at once. One more
+	// byte, so that the end is seen without growing.
+	data := make([]byte, 0, min(max(hint, 511), chunk)+1)
 	for {
 		n, err := b.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]

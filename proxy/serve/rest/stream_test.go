@@ -120,3 +120,19 @@ func TestMessagesGoBothWaysAtOnce(t *testing.T) {
 		s.Close()
 	}
 }
+
+// TestAnAnnouncedBodyCostsLittle: many clients may say at once that much is to
+// come.
+func TestAnAnnouncedBodyCostsLittle(t *testing.T) {
+	const limit = 12 << 20
+	b := &bounded{from: strings.NewReader("little"), limit: limit, left: limit}
+	data, err := b.all(limit)
+	if err != nil || string(data) != "little" || cap(data) > 2*chunk {
+		t.Errorf("%q, %v, in %d bytes of memory", data, err, cap(data))
+	}
+	whole := strings.Repeat("x", limit)
+	b = &bounded{from: strings.NewReader(whole), limit: limit, left: limit}
+	if data, err := b.all(limit); err != nil || string(data) != whole {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}
