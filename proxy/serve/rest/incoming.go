@@ -10,7 +10,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -30,8 +32,11 @@ func (nothing) Recv() ([]byte, error) { return nil, io.EOF }
 // An incoming is the messages that the body of a request has. Used by one
 // goroutine at a time.
 type incoming struct {
-	call   *call
-	r      *http.Request
+	call *call
+	r    *http.Request
+
+	patience *http.ResponseController // ends the wait for the body
+
 	begun  bool
 	kind   string // content type of the first message, of a raw body
 	body   *bounded
@@ -44,14 +49,26 @@ func (in *incoming) only() ([]byte, error) {
 	if !b.WholeBody && b.Body == nil {
 		return in.message(transcode.Body{})
 	}
-	if err := in.begin(); err != nil {
-		return nil, err
-	}
-	data, err := in.body.all(in.r.ContentLength)
+	data, err := in.whole()
 	if err != nil {
 		return nil, err
 	}
 	return in.message(transcode.Body{Type: in.kind, Data: data})
+}
+
+// whole returns the body, which must come in time. After a failure the deadline
+// stays, since the server tries to read what is left before it answers.
+func (in *incoming) whole() ([]byte, error) {
+	// Where there are no deadlines, nothing is read from a network.
+	limited := in.patience.SetReadDeadline(time.Now().Add(in.call.handler.options.Patience)) == nil
+	if err := in.begin(); err != nil {
+		return nil, err
+	}
+	data, err := in.body.all(in.r.ContentLength)
+	if err == nil && limited {
+		err = in.patience.SetReadDeadline(time.Time{})
+	}
+	return data, err
 }
 
 func (in *incoming) message(body transcode.Body) ([]byte, error) {
@@ -124,6 +141,9 @@ func (in *incoming) begin() error {
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(in.r.Body)
 		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return errLate
+			}
 			return fmt.Errorf("%w: the body is no gzip: %w", entity.ErrInvalid, err)
 		}
 		in.body.from = z
@@ -134,6 +154,9 @@ func (in *incoming) begin() error {
 	in.values = json.NewDecoder(in.body)
 	return nil
 }
+
+// errLate is for a body that does not arrive.
+var errLate = &httpError{http.StatusRequestTimeout, codes.DeadlineExceeded, "the body did not arrive in time"}
 
 // isJSON reports whether a content type says JSON, or nothing.
 func isJSON(contentType string) bool {
@@ -203,6 +226,9 @@ func (b *bounded) all(hint int64) ([]byte, error) {
 func (b *bounded) because(err error) error {
 	if _, ok := errors.AsType[*httpError](err); ok {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errLate
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return b.tooLarge()

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -41,6 +42,10 @@ type Options struct {
 	// streamed one, may have, decompressed; 4 MiB by default.
 	MaxReceive int
 
+	// Patience is how long a body that is the only message of a call may take
+	// to arrive; 30 s by default.
+	Patience time.Duration
+
 	// BareErrors makes failures of the function a 500 whose body is the bare
 	// description, as the reference proxy has it.
 	BareErrors bool
@@ -67,6 +72,7 @@ type Handler struct {
 // A call ends with the context of its request, and with the cause of that.
 func New(log *slog.Logger, catalogue func() (*route.Catalogue, error), to Submitter, streams Streamer, o Options) *Handler {
 	o.MaxReceive = cmp.Or(o.MaxReceive, 4<<20)
+	o.Patience = cmp.Or(o.Patience, 30*time.Second)
 	return &Handler{log: log, catalogue: catalogue, submitter: to, streamer: streams, options: o}
 }
 
@@ -184,7 +190,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s *served, b *ht
 	}
 	defer c.end()
 	c.params.Values = values
-	in := &incoming{call: c, r: r}
+	in := &incoming{call: c, r: r, patience: http.NewResponseController(w)}
 	switch {
 	case m.ServerStreams:
 		h.serveStream(w, r, c, in)

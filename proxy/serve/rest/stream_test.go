@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 )
@@ -134,5 +136,27 @@ func TestAnAnnouncedBodyCostsLittle(t *testing.T) {
 	b = &bounded{from: strings.NewReader(whole), limit: limit, left: limit}
 	if data, err := b.all(limit); err != nil || string(data) != whole {
 		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}
+
+// TestABodyThatDoesNotArrive: the client announces ten bytes and sends one, plain
+// or as the beginning of gzip.
+func TestABodyThatDoesNotArrive(t *testing.T) {
+	url := start(t, echo, Options{Patience: 10 * time.Millisecond})
+	for _, more := range []string{"", "Content-Encoding: gzip\r\n"} {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /carts/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%sContent-Length: 10\r\n\r\n{", more)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestTimeout {
+			t.Errorf("answered %s", resp.Status)
+		}
 	}
 }
