@@ -62,7 +62,7 @@ const (
 )
 
 // kairns are the targets that are our proxy.
-var kairns = []string{report.Memory, report.Kairn, report.MemoryValues, report.Values, report.Actions, report.Counters}
+var kairns = []string{report.Memory, report.Kairn, report.Keyed, report.MemoryValues, report.Values, report.Actions, report.Counters}
 
 var targets = append([]string{report.Echo, report.Floor, report.FloorLog, report.Hop}, kairns...)
 

@@ -57,7 +57,7 @@ func (b *bench) startTarget(g *proc.Group, o order) (*proc.Process, error) {
 		return nil, err
 	}
 	store := "memory"
-	if o.target == report.Kairn || o.target == report.Values {
+	if slices.Contains([]string{report.Kairn, report.Keyed, report.Values}, o.target) {
 		store = "embedded"
 	}
 	return g.Start(proc.Spec{Name: o.target, Path: b.proxy, Env: []string{

@@ -70,8 +70,8 @@ func (b *bench) job(r *running, s scenario) load.Job {
 	return load.Job{
 		Addr: r.at.GRPC, Conns: b.conns,
 		Workers: s.workers, Keys: s.keys, Prefix: "key", Service: serviceOf(r.name), Method: s.method,
-		Streamed: s.method == talk,
-		Lead:     lead, Window: b.window,
+		Streamed: s.method == talk, Keyed: r.name == report.Keyed,
+		Lead: lead, Window: b.window,
 		Watch: []int{r.proxy.PID(), r.function.PID()},
 	}
 }

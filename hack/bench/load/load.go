@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/kairn-dev/kairn/hack/bench/proc"
 	"github.com/kairn-dev/kairn/hack/bench/raw"
@@ -41,6 +43,9 @@ type Job struct {
 	// Streamed has each worker open one stream, and a call be a message of it
 	// and the answer to that.
 	Streamed bool
+
+	// Keyed gives each call an idempotency key of its own.
+	Keyed bool
 
 	// Each has each key called so often, shared by the workers. Lead, Window
 	// and Watch are of no use then.
@@ -103,6 +108,10 @@ type generator struct {
 	phase    atomic.Int32
 }
 
+// lastKey is the last idempotency key that was given out, to any job: their
+// targets live longer than they.
+var lastKey atomic.Int64
+
 func newGenerator(job Job) (*generator, error) {
 	g := &generator{job: job, method: "/kairn.bench." + job.Service + "/" + job.Method, streams: make([]grpc.ClientStream, job.Workers)}
 	payload := make([]byte, 100)
@@ -151,6 +160,9 @@ func (g *generator) call(ctx context.Context, worker, key int) error {
 
 func (g *generator) exchange(ctx context.Context, worker int, msg, reply *[]byte) error {
 	conn := g.conns[worker%len(g.conns)]
+	if g.job.Keyed {
+		ctx = metadata.AppendToOutgoingContext(ctx, "idempotency-key", strconv.FormatInt(lastKey.Add(1), 10))
+	}
 	if !g.job.Streamed {
 		return conn.Invoke(ctx, g.method, msg, reply)
 	}

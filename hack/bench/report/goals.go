@@ -43,6 +43,7 @@ func (r *Report) Judge() {
 		r.start(),
 		r.values("value entities' throughput to event sourced, 128 workers", Values, Kairn, 0.9),
 		r.values("the same with the memory store", MemoryValues, Memory, 0.9),
+		r.values("throughput with idempotency keys to that without", Keyed, Kairn, 0.85),
 		r.edge("gRPC over the shared port, to the port for it", Shared, Native, ops, 0.4),
 		r.edge("half of the requests REST, gRPC first, to gRPC alone by the same client", GRPCFirst, NativeHTTP2, ops, 0.4),
 		r.edge("the same, REST first", RESTFirst, NativeHTTP2, ops, 0.4),

@@ -21,6 +21,7 @@ const (
 	FloorLog = "floor-log"
 	Memory   = "kairn-memory"
 	Kairn    = "kairn"
+	Keyed    = "kairn-keyed"
 
 	MemoryValues = "kairn-memory-values"
 	Values       = "kairn-values"
