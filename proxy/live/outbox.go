@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/instance"
@@ -19,6 +20,10 @@ type Outbox interface {
 	// Full reports whether source has so many rows that it must not get more.
 	Full(source entity.Key) bool
 }
+
+// purgeAfter is how long the events of an instance stay that was deleted: whoever
+// is told of them has that long to take them in.
+const purgeAfter = 24 * time.Hour
 
 // asks is the metadata of an effect by which the function asks that it is not
 // kept: if the process ends before it was carried out, it never is.
@@ -34,11 +39,16 @@ const (
 func (in *awake) enlist(c *instance.Command, d *instance.Decision) {
 	box := in.set.Outbox
 	o := &d.Outcome
-	if box == nil || len(o.Effects) == 0 && o.Forward == nil {
+	gone := d.Write.Snapshot != nil && d.Write.Snapshot.Deleted
+	if box == nil || len(o.Effects) == 0 && o.Forward == nil && !gone {
 		return
 	}
 	row := entity.OutboxRow{Source: in.key, Depth: c.Call.Depth + 1}
-	rows := make([]entity.OutboxRow, 0, len(o.Effects)+1)
+	rows := make([]entity.OutboxRow, 0, len(o.Effects)+2)
+	if gone {
+		due := time.UnixMilli(c.Answered.Add(purgeAfter).UnixMilli())
+		rows = append(rows, entity.OutboxRow{Source: in.key, Kind: entity.Purge, Seq: d.Write.Snapshot.Seq, Due: due})
+	}
 	var left []entity.Effect
 	for _, e := range o.Effects {
 		if loose(&e) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -74,6 +75,9 @@ func pebbleOptions(log *slog.Logger, d *disk) *pebble.Options {
 		},
 	}
 	o.Experimental.FileCacheShards = 2 // each has a goroutine
+	for i := range o.Levels {          // most replies that are looked for aren't there
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
 	o.ApplyCompressionSettings(compression)
 	return o
 }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package live_test
+
+import (
+	"testing"
+
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/live/livetest"
+	"github.com/kairn-dev/kairn/proxy/shard"
+)
+
+// TestDeletedInstanceIsPurged deletes an event sourced instance by field 6 of a
+// reply. The function begins with nothing then, the numbers of events go on, and
+// what was before is to be removed later.
+func TestDeletedInstanceIsPurged(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.fill("a", nil, event(1, "1"), event(2, "2"))
+		c := r.submit("a", "3")
+		s := r.accept()
+		s.events(1, "1", "2")
+		s.command(1, "3")
+		out := livetest.Reply(1, "gone", "3")
+		out.GetReply().ProtoReflect().SetUnknown([]byte{6<<3 | 2, 0})
+		s.send(out)
+		c.replied("gone")
+		again := r.accept()
+		again.quiet()
+		c = r.submit("a", "4")
+		again.command(1, "4")
+		again.reply(1, "anew", "4")
+		c.replied("anew")
+		snapshot, err := r.store.Store.Snapshot(t.Context(), entity.Key{Entity: lists.Name, ID: "a"})
+		if err != nil || !snapshot.Deleted || snapshot.Seq != 3 || len(r.stored("a")) != 4 {
+			t.Errorf("snapshot %+v, %v; %d events", snapshot, err, len(r.stored("a")))
+		}
+		for row, err := range r.store.Outbox(t.Context(), 0, shard.Count-1) {
+			if err != nil || row.Kind != entity.Purge || row.Seq != 3 || row.Due.IsZero() {
+				t.Errorf("row %+v, %v", row, err)
+			}
+		}
+		r.ending(s, again)
+	}, boxed(&outbox{}))
+}
