@@ -118,7 +118,10 @@ var onlyIn = map[string][]string{
 }
 
 // forTests are libraries that only tests, suites of tests and hack may import.
-var forTests = []string{"connectrpc.com/connect/...", "github.com/anishathalye/porcupine/...", "github.com/bufbuild/protocompile/...", "go.yaml.in/yaml/v3/...", "pgregory.net/rapid/..."}
+var forTests = []string{
+	"connectrpc.com/connect/...", "connectrpc.com/vanguard/...", "github.com/grpc-ecosystem/grpc-gateway/...",
+	"github.com/anishathalye/porcupine/...", "github.com/bufbuild/protocompile/...", "go.yaml.in/yaml/v3/...", "pgregory.net/rapid/...",
+}
 
 func TestImportsBetweenPackages(t *testing.T) {
 	for _, p := range packages(t) {

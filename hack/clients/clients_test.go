@@ -109,7 +109,7 @@ func install(t *testing.T) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"package.json", "package-lock.json", "calls.js", "node.js", "page.js"} {
+	for _, name := range []string{"package.json", "package-lock.json", "calls.js", "node.js", "openapi.js", "page.js"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -173,6 +173,27 @@ func TestNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	judge(t, []byte(run(t, dir, "node", "node.js", serve(t), file)))
+}
+
+// TestOpenAPI has the documents that the proxy serves, and one of all that can be
+// in a document, checked by a validator.
+func TestOpenAPI(t *testing.T) {
+	dir := install(t)
+	base := serve(t)
+	files := []string{"openapi.js"}
+	for _, name := range []string{"openapi.json", "openapi.yaml"} {
+		file := filepath.Join(t.TempDir(), name)
+		run(t, ".", "curl", "-sS", "--fail", "-o", file, base+"/"+name)
+		files = append(files, file)
+	}
+	for _, name := range []string{"shop.json", "shop.yaml"} {
+		file, err := filepath.Abs(filepath.Join("..", "..", "proxy", "openapi", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	run(t, dir, "node", files...)
 }
 
 func TestPageInChromium(t *testing.T) {

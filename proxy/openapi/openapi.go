@@ -97,35 +97,34 @@ func (d *describer) binding(b *httprule.Binding) {
 
 // path returns the path of a template.
 func (d *describer) path(t *httprule.Template) *path {
-	var text strings.Builder
+	var text, shape strings.Builder
 	p := new(path)
-	shape := ""
 	for i := 0; i < len(t.Segments); i++ {
 		s := t.Segments[i]
 		text.WriteByte('/')
-		shape += "/"
+		shape.WriteByte('/')
 		if name, end := variableAt(t, i); name != "" {
 			p.names = append(p.names, name)
 			text.WriteString("{" + name + "}")
-			shape += "{}"
+			shape.WriteString("{}")
 			i = end - 1
 			continue
 		}
 		text.WriteString(s.Text)
-		shape += s.Text
+		shape.WriteString(s.Text)
 	}
 	if len(t.Segments) == 0 {
 		text.WriteByte('/')
 	}
 	if t.Verb != "" {
 		text.WriteString(":" + t.Verb)
-		shape += ":" + t.Verb
+		shape.WriteString(":" + t.Verb)
 	}
-	if known := d.paths[shape]; known != nil {
+	if known := d.paths[shape.String()]; known != nil {
 		return known
 	}
 	p.text = text.String()
-	d.paths[shape] = p
+	d.paths[shape.String()] = p
 	d.order = append(d.order, p)
 	return p
 }
@@ -196,7 +195,7 @@ func (d *describer) response(b *httprule.Binding) object {
 	if b.Response == nil && m.Output().FullName() == httpBody || isRaw(b.Response) {
 		return object{{"description", "The content."}, {"content", content(object{}, "*/*")}}
 	}
-	var schema any = object{}
+	var schema any
 	if b.Response != nil {
 		schema = d.field(b.Response)
 	} else {

@@ -5,8 +5,11 @@ package openapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +148,25 @@ func TestDocument(t *testing.T) {
 	} {
 		if got := marshalled(t, dig(t, asJSON, tt.at...)); got != tt.want {
 			t.Errorf("%q is %s, want %s", tt.at, got, tt.want)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write what is into testdata")
+
+// TestDocumentIsAsBefore compares with files, which hack/clients has checked by a
+// validator that nobody here wrote.
+func TestDocumentIsAsBefore(t *testing.T) {
+	d := document(t)
+	for name, text := range map[string][]byte{"shop.json": d.JSON(), "shop.yaml": d.YAML()} {
+		name = filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(name, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(name); err != nil || !bytes.Equal(text, want) {
+			t.Errorf("%s is different, %v: look at what -update makes of it", name, err)
 		}
 	}
 }

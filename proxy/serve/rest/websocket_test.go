@@ -20,7 +20,7 @@ func open(t *testing.T, url, target string, o *websocket.DialOptions) (*websocke
 		resp.Body.Close()
 	}
 	if err == nil {
-		t.Cleanup(func() { conn.CloseNow() }) //nolint:errcheck // closed already
+		t.Cleanup(func() { conn.CloseNow() })
 	}
 	return conn, err
 }
