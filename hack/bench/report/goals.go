@@ -43,7 +43,6 @@ func (r *Report) Judge() {
 		r.start(),
 		r.values("value entities' throughput to event sourced, 128 workers", Values, Kairn, 0.9),
 		r.values("the same with the memory store", MemoryValues, Memory, 0.9),
-		r.values("throughput with idempotency keys to that without", Keyed, Kairn, 0.85),
 		r.edge("gRPC over the shared port, to the port for it", Shared, Native, ops, 0.4),
 		r.edge("half of the requests REST, gRPC first, to gRPC alone by the same client", GRPCFirst, NativeHTTP2, ops, 0.4),
 		r.edge("the same, REST first", RESTFirst, NativeHTTP2, ops, 0.4),
@@ -53,6 +52,7 @@ func (r *Report) Judge() {
 		r.actions("actions' throughput to a bare hop's, 128 workers", Workers128, ops, true, 0.85),
 		r.actions("actions' proxy CPU to a bare hop's, 128 workers", Workers128, cpu, false, 1.2),
 		r.actions("messages of 128 action streams to a bare hop's", Streams, ops, true, 0.8),
+		r.values("throughput with idempotency keys to that without", Keyed, Kairn, 0.85),
 	}
 }
 

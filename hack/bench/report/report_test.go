@@ -71,7 +71,8 @@ func TestJudge(t *testing.T) {
 			NewSeries(Hop, Workers128, []Sample{{Ops: 100, CPU: 10}}),
 			NewSeries(Actions, Workers128, []Sample{{Ops: 85, CPU: 12}}),
 			NewSeries(Hop, Streams, []Sample{{Ops: 100}}),
-			NewSeries(Actions, Streams, []Sample{{Ops: 80}}))
+			NewSeries(Actions, Streams, []Sample{{Ops: 80}}),
+			NewSeries(Keyed, Workers128, []Sample{{Ops: 68}}))
 		r.Instances = []Instances{
 			{Target: Bare, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{2}},
 			{Target: Kairn, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{90}},
@@ -91,7 +92,7 @@ func TestJudge(t *testing.T) {
 		{name: "nothing measured", change: func(r *Report) { *r = Report{} }, want: map[int]Verdict{
 			0: NotMeasured, 1: NotMeasured, 2: NotMeasured, 3: NotMeasured, 4: NotMeasured, 5: NotMeasured, 6: NotMeasured, 7: NotMeasured, 8: NotMeasured, 9: NotMeasured,
 			10: NotMeasured, 11: NotMeasured, 12: NotMeasured, 13: NotMeasured, 14: NotMeasured,
-			15: NotMeasured, 16: NotMeasured, 17: NotMeasured, 18: NotMeasured,
+			15: NotMeasured, 16: NotMeasured, 17: NotMeasured, 18: NotMeasured, 19: NotMeasured,
 		}},
 		{name: "too slow and too dear", want: map[int]Verdict{0: Missed, 1: Missed}, change: func(r *Report) {
 			r.Series[1] = NewSeries(Kairn, Workers128, []Sample{{Ops: 79, CPU: 13.1}})
@@ -114,6 +115,9 @@ func TestJudge(t *testing.T) {
 		{name: "actions too slow and too dear", want: map[int]Verdict{16: Missed, 17: Missed, 18: Missed}, change: func(r *Report) {
 			r.Series[17] = NewSeries(Actions, Workers128, []Sample{{Ops: 84, CPU: 12.1}})
 			r.Series[19] = NewSeries(Actions, Streams, []Sample{{Ops: 79}})
+		}},
+		{name: "keys too dear", want: map[int]Verdict{19: Missed}, change: func(r *Report) {
+			r.Series[20] = NewSeries(Keyed, Workers128, []Sample{{Ops: 67.9}})
 		}},
 		{name: "instances too large", want: map[int]Verdict{5: Missed}, change: func(r *Report) { r.Instances[3].After[0] = 33.1 }},
 		{name: "idle too large", want: map[int]Verdict{6: Missed}, change: func(r *Report) { r.Idle[1].RSS[1] = 33.1 }},
