@@ -26,9 +26,9 @@ type awake struct {
 	machine  instance.Machine
 	*agendas      // nil while there is nothing to be done: most instances are idle most of the time
 	dead     bool // not in its part any more
+	watched  bool // the alarm of its part is set for it
 	act      *activation
 	used     moment // when something last happened
-	timer    *time.Timer
 }
 
 // A kind is what all instances of an entity have in common.
@@ -186,8 +186,8 @@ func (in *awake) newActivation() *activation {
 	act := &activation{began: in.set.moment(time.Now())}
 	act.chain.Verdict = in.verdict
 	in.used, act.moved = act.began, act.began
-	if in.timer == nil {
-		in.timer = time.AfterFunc(in.period(), in.tick)
+	if !in.watched {
+		in.watch(time.Now(), in.period())
 	}
 	return act
 }
@@ -314,8 +314,18 @@ func (in *awake) tick() {
 	if in.machine.Tick(in.idle(), in.set.since(in.moved(), now), now) {
 		in.stats.Passivated.Add(1)
 	}
-	in.timer.Reset(in.next(now))
+	if in.machine.Gone() { // the next activation sets it again
+		in.watched = false
+	} else {
+		in.watch(now, in.next(now))
+	}
 	in.carryOut()
+}
+
+// watch has tick called after wait.
+func (in *awake) watch(now time.Time, wait time.Duration) {
+	in.watched = true
+	in.set.part(in.key.ID).alarm.set(in, now, wait)
 }
 
 // moved returns when the instance was last used, or its load last got on.

@@ -3,6 +3,8 @@
 package live
 
 import (
+	"strconv"
+
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
 )
@@ -26,4 +28,24 @@ func (s *Set) Occupy(e *route.Entity, id string) (carryOn func()) {
 		in.work(&in.tasks)
 		in.carryOut()
 	}
+}
+
+// IDsOfOnePart returns n ids whose instances share a lock and an alarm.
+func IDsOfOnePart(s *Set, n int) []string {
+	var ids []string
+	for i := 0; len(ids) < n; i++ {
+		if id := strconv.Itoa(i); s.part(id) == &s.parts[0] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Watched returns how many times alarms are set.
+func Watched(s *Set) int {
+	n := 0
+	for i := range s.parts {
+		n += len(s.parts[i].alarm.calls)
+	}
+	return n
 }

@@ -56,6 +56,40 @@ func TestUnusedInstanceIsPassivated(t *testing.T) {
 	}
 }
 
+// TestInstancesArePassivatedEachAtItsTime has instances of one part, which share
+// a timer, wait for longer and shorter than those before them, and come back.
+func TestInstancesArePassivatedEachAtItsTime(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		ids := live.IDsOfOnePart(r.set, 5)
+		for range 2 {
+			var work sync.WaitGroup
+			for i, seconds := range []int{4, 2, 5, 1, 3} {
+				e := *lists
+				e.Passivation = time.Duration(seconds) * time.Second
+				c := newCall(t, "")
+				r.set.Submit(&e, ids[i], c.cmd)
+				s := r.accept()
+				s.command(1, "")
+				s.reply(1, "ok")
+				c.replied("ok")
+				since := time.Now()
+				work.Go(func() {
+					<-s.HalfClosed()
+					if d := time.Since(since); d != e.Passivation {
+						t.Errorf("%s passivated after %v, want %v", ids[i], d, e.Passivation)
+					}
+					s.halfClosed()
+				})
+			}
+			work.Wait()
+			synctest.Wait()
+			if n := live.Watched(r.set); n > 0 {
+				t.Errorf("%d instances are watched, none is awake", n)
+			}
+		}
+	})
+}
+
 func TestPassivatedInstanceComesBackWithItsState(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		for i := range 3 {

@@ -58,6 +58,8 @@ type part struct {
 	mu        sync.Mutex // protects instances; taken before an instance's own
 	stopped   bool
 	instances map[entity.Key]*awake
+
+	alarm alarm // wakes the instances
 }
 
 // New returns a Set in which nothing is awake.
@@ -130,9 +132,6 @@ func (p *part) forget(in *awake) {
 	if in.machine.Gone() && !in.dead && (in.agendas == nil || in.results.len() == 0) { // else this isn't the last time that it leaves
 		in.dead = true
 		delete(p.instances, in.key)
-		if in.timer != nil {
-			in.timer.Stop()
-		}
 		in.set.work.Done()
 	}
 }
@@ -187,6 +186,9 @@ func (s *Set) Stop(ctx context.Context) error {
 	go func() { s.work.Wait(); close(done) }()
 	select {
 	case <-done:
+		for i := range s.parts {
+			s.parts[i].alarm.stop()
+		}
 		s.readers.release()
 		return nil
 	case <-ctx.Done():
