@@ -33,10 +33,10 @@
 // # The folder
 //
 //	LOCK     held with flock(2) by the process that has the store open; says which one
-//	FORMAT   "kairn filestore 1"; written before anything else
+//	FORMAT   "kairn filestore 2"; written before anything else
 //	data/    Pebble's files
 //
-// Folders have mode 0700 and files 0600. A folder whose FORMAT is newer than
+// Folders have mode 0700 and files 0600. A folder whose FORMAT is not that of
 // this code, or that has other things in it and no FORMAT, is left alone.
 //
 // # The rows

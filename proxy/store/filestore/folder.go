@@ -24,9 +24,10 @@ const (
 )
 
 // format is the number of the layout that package doc describes, and magic
-// what it stands behind in its file.
+// what it stands behind in its file. In format 1, which no release wrote, values
+// had no expiry.
 const (
-	format = 1
+	format = 2
 	magic  = "kairn filestore "
 )
 
@@ -108,6 +109,8 @@ func checkFormat(fs vfs.FS, dir string) error {
 		return fmt.Errorf("%s is not a store of this program: its file %s has %.40q", dir, formatName, text)
 	case n > format:
 		return fmt.Errorf("the store in %s has format %d, this program knows formats up to %d: use a newer version of it", dir, n, format)
+	case n < format:
+		return fmt.Errorf("the store in %s has format %d, which only versions before the first release wrote: give this one an empty folder", dir, n)
 	}
 	return nil
 }

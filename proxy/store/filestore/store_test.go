@@ -25,7 +25,8 @@ func at(m entity.Member, n int64) entity.Position { return entity.Position{Membe
 
 func TestForeignFoldersAreRefused(t *testing.T) {
 	for _, tt := range []struct{ name, file, text, want string }{
-		{"newer format", formatName, "kairn filestore 2\n", "newer version"},
+		{"newer format", formatName, "kairn filestore 3\n", "newer version"},
+		{"older format", formatName, "kairn filestore 1\n", "empty folder"},
 		{"other format", formatName, "sqlite 3\n", "not a store of this program"},
 		{"empty format", formatName, "", "not a store of this program"},
 		{"no number", formatName, "kairn filestore x", "not a store of this program"},
