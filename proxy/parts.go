@@ -92,7 +92,7 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		}))
 	}
 	function := &userfunc.Function{Conn: conn}
-	p.live = newLive(log, cfg, live.Config{Journal: s, Lanes: p.lanes, Function: function, Report: p.reporter.ReportError})
+	p.live = newLive(log, cfg, live.Config{Journal: s, Lanes: p.lanes, Function: function, Alive: alive(s), Report: p.reporter.ReportError})
 	p.replicas = newReplicas(log, cfg, replica.Config{Function: function, Report: p.reporter.ReportError})
 	n.Live, n.Replicas = p.live, p.replicas
 	actions := action.New(action.Config{

@@ -37,6 +37,19 @@ type leased interface {
 
 	// Leave gives up the right to write, after the last commit.
 	Leave(ctx context.Context) error
+
+	// Alive reports whether nobody else can have the right to write yet, so
+	// that what the member has in memory is the newest state.
+	Alive() bool
+}
+
+// alive returns what says whether the member of s may answer without writing, nil
+// if it always may: a folder is locked for as long as the process lives.
+func alive(s store) func() bool {
+	if l, ok := s.(leased); ok {
+		return l.Alive
+	}
+	return nil
 }
 
 // A grouping says how a store wants its commits.

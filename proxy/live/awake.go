@@ -279,8 +279,12 @@ func (in *awake) countStash(cmd *instance.Command) {
 
 func (in *awake) release(cmd *instance.Command) {
 	now := time.Now()
+	outcome := cmd.Outcome
+	if in.set.Alive != nil {
+		outcome = cmd.Standing(in.set.Alive())
+	}
 	in.stats.Total.Observe(now.Sub(cmd.Arrived))
-	if cmd.Outcome.Err != nil {
+	if outcome.Err != nil {
 		in.stats.Failed.Add(1)
 	} else {
 		in.stats.Completed.Add(1)
@@ -288,7 +292,7 @@ func (in *awake) release(cmd *instance.Command) {
 	if cmd.Write.Steps() > 0 {
 		in.stats.Persist.Observe(now.Sub(cmd.Answered))
 	}
-	cmd.Done(cmd.Outcome)
+	cmd.Done(outcome)
 }
 
 func (in *awake) countWrite(w *entity.Write) {

@@ -23,6 +23,7 @@ type Config struct {
 	Journal  Journal
 	Lanes    []*lane.Lane // of the member; an instance writes to that of its shard
 	Outbox   Outbox       // nil if nothing that commands lead to is kept
+	Alive    func() bool  // whether the member may answer without writing; nil if it always may
 	Function Function
 	Limits   instance.Limits
 	Idle     time.Duration // until an instance is passivated, if its entity doesn't say
