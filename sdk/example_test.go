@@ -34,11 +34,15 @@ func (b *Basket) AddItem(ctx context.Context, in *shop.AddItemRequest) (*emptypb
 
 // GetCart is a command that only looks.
 func (b *Basket) GetCart(context.Context, *shop.GetCartRequest) (*shop.Cart, error) {
+	return b.cart(), nil
+}
+
+func (b *Basket) cart() *shop.Cart {
 	cart := &shop.Cart{}
 	for product, n := range b.quantities {
 		cart.Items = append(cart.Items, &shop.LineItem{ProductId: product, Quantity: n})
 	}
-	return cart, nil
+	return cart
 }
 
 // itemAdded is an event handler: it changes the state.
