@@ -159,6 +159,27 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	}
 }
 
+// named finds the packages of the proxy that the tables in docs/architecture.md
+// name.
+var named = regexp.MustCompile("`(proxy(?:/[a-z]+)*)`")
+
+func TestEveryPackageIsOnTheMap(t *testing.T) {
+	const doc = "docs/architecture.md"
+	onMap := map[string]bool{}
+	for _, m := range named.FindAllSubmatch(read(t, doc), -1) {
+		onMap[string(m[1])] = true
+	}
+	for _, p := range packages(t) {
+		if match([]string{"proxy/..."}, p.path) && !onMap[p.path] {
+			t.Errorf("%s does not say what %s is", doc, p.path)
+		}
+		delete(onMap, p.path)
+	}
+	for name := range onMap {
+		t.Errorf("%s names %s, which does not exist", doc, name)
+	}
+}
+
 // files returns the paths, from the root, of the files that are or may come
 // under version control.
 func files(t *testing.T) []string {
