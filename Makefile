@@ -66,7 +66,7 @@ generate: ## Generate the Go code of the .proto files
 
 .PHONY: build
 build: ## Build bin/kairn-proxy and bin/shoppingcart
-	$(GO) build -o bin/kairn-proxy ./proxy
+	$(GO) build -tags=grpcnotrace -o bin/kairn-proxy ./proxy
 	$(GO) build -o bin/shoppingcart ./samples/shoppingcart
 
 .PHONY: fuzz

@@ -154,6 +154,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	p := newParts(log, cfg, counted, store, member, conn)
 	p.port.Certificate = lines.certificate
 	running := p.start(ctx, fail, lines)
+	tidy := begin(ctx, fail, func(ctx context.Context) error { return giveBack(ctx, counted.Router.Calls.Load) })
 
 	log.Info("serving", "grpc", lines.grpc.Addr().String(), "http", lines.http.Addr().String(), "admin", lines.admin.Addr().String(),
 		"function", function, "store", cfg.store, "version", version)
@@ -165,5 +166,5 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	log.Info("stopping")
 	ctx = context.WithoutCancel(ctx)
 	p.stop(ctx, running, cfg.shutdown)
-	return errors.Join(err, leave(ctx), store.Close())
+	return errors.Join(err, tidy.stop(ctx), leave(ctx), store.Close())
 }

@@ -63,7 +63,7 @@ func (b *bench) build(ctx context.Context) error {
 	}
 	b.proxy = filepath.Join(b.dir, "kairn-proxy")
 	b.log.Info("building the proxy")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", b.proxy, "github.com/kairn-dev/kairn/proxy")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags=grpcnotrace", "-o", b.proxy, "github.com/kairn-dev/kairn/proxy")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("building the proxy: %w", err)

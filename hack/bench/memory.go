@@ -127,7 +127,7 @@ func settled(ctx context.Context, p *proc.Process, admin string) (float64, error
 	}
 	const (
 		look   = 250 * time.Millisecond
-		enough = 12        // looks without a change
+		enough = 20        // looks without a change; a proxy gives memory back 4 s after its last call
 		change = 128 << 10 // bytes that are none
 		most   = 30_000 / 250
 	)
