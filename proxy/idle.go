@@ -10,8 +10,10 @@ import (
 
 const (
 	// stillness is how long nothing must have been called until memory is given
-	// back; it is noticed after twice that at most.
-	stillness = 2 * time.Second
+	// back. What comes next has to be mapped again, at a tenth of the CPU of its
+	// first second, so that pauses of seconds are not worth it.
+	stillness = 10 * time.Second
+	look      = stillness / 5
 	// effort is how many times as long as giving back has taken it is left alone.
 	effort = 100
 )
@@ -21,21 +23,23 @@ const (
 // is made here (garbage), an idle proxy would keep five times what it uses. Calls
 // says how many there have been. It returns when ctx is done.
 func giveBack(ctx context.Context, calls func() int64) error {
-	ticker := time.NewTicker(stillness)
+	ticker := time.NewTicker(look)
 	defer ticker.Stop()
-	given, last, next := int64(-1), int64(-1), time.Time{}
+	given, last := int64(-1), int64(-1)
+	since, next := time.Now(), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
-			now := calls()
-			if start := time.Now(); now == last && now != given && start.After(next) {
+		case now := <-ticker.C:
+			if n := calls(); n != last {
+				last, since = n, now
+			}
+			if last != given && now.Sub(since) >= stillness && now.After(next) {
 				debug.FreeOSMemory()
 				freeProgram()
-				given, next = now, time.Now().Add(effort*time.Since(start))
+				given, next = last, time.Now().Add(effort*time.Since(now))
 			}
-			last = now
 		}
 	}
 }

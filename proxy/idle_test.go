@@ -33,12 +33,12 @@ func TestMemoryIsGivenBackOncePerStillness(t *testing.T) {
 				t.Errorf("%s: given back %d times, want %d", when, got, want)
 			}
 		}
-		expect(0, stillness+time.Second, "before it has been still")
+		expect(0, stillness, "before it has been still")
 		expect(1, stillness, "after the start")
 		expect(1, time.Hour, "while it stays still")
 		for range 10 {
 			calls.Add(1)
-			expect(1, stillness, "during work")
+			expect(1, stillness-look, "during work")
 		}
 		expect(2, 2*stillness, "after work")
 		stop()
