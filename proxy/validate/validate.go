@@ -54,11 +54,12 @@ type rules map[string]map[string]*rule
 type rule struct {
 	message protoreflect.MessageDescriptor
 	checker protovalidate.Validator
+	broken  error // why nothing can be checked by them, if so
 }
 
 // Use takes the rules of a catalogue. It returns which of them can't be used,
-// each a line of text for the author of the function; the requests of their
-// messages are not checked.
+// each a line of text for the author of the function; requests with their
+// messages are refused, since nobody can say whether they keep to the rules.
 func (g *Gate) Use(c *route.Catalogue) []string {
 	var problems []string
 	all := make(rules)
@@ -67,10 +68,9 @@ func (g *Gate) Use(c *route.Catalogue) []string {
 		in := m.Input()
 		r, known := made[in.FullName()]
 		if !known && hasRules(in, map[protoreflect.FullName]bool{}) {
-			var err error
-			if r, err = newRule(c, in); err != nil {
-				problems = append(problems, fmt.Sprintf("message %s can't be checked by its rules: %s",
-					in.FullName(), strings.Join(strings.Fields(err.Error()), " ")))
+			r = newRule(c, in)
+			if r.broken != nil {
+				problems = append(problems, r.broken.Error())
 			}
 		}
 		made[in.FullName()] = r
@@ -87,20 +87,21 @@ func (g *Gate) Use(c *route.Catalogue) []string {
 	return problems
 }
 
-func newRule(c *route.Catalogue, in protoreflect.MessageDescriptor) (*rule, error) {
+func newRule(c *route.Catalogue, in protoreflect.MessageDescriptor) *rule {
 	checker, err := protovalidate.New(
 		protovalidate.WithMessageDescriptors(in),
 		protovalidate.WithDisableLazy(),
 		protovalidate.WithExtensionTypeResolver(dynamicpb.NewTypes(c.Files())), // for rules of the function's own
 	)
-	if err != nil {
-		return nil, err
+	if err == nil { // New leaves expressions that are wrong to the first message
+		wrong, ok := errors.AsType[*protovalidate.CompilationError](checker.Validate(dynamicpb.NewMessage(in)))
+		if !ok {
+			return &rule{message: in, checker: checker}
+		}
+		err = wrong
 	}
-	err = checker.Validate(dynamicpb.NewMessage(in)) // New leaves expressions that are wrong to the first message
-	if wrong, ok := errors.AsType[*protovalidate.CompilationError](err); ok {
-		return nil, wrong
-	}
-	return &rule{in, checker}, nil
+	return &rule{message: in, broken: fmt.Errorf("message %s can't be checked by its rules: %s",
+		in.FullName(), strings.Join(strings.Fields(err.Error()), " "))}
 }
 
 // of returns the rule for a call; nil if there is none.
@@ -114,8 +115,11 @@ func (g *Gate) of(call *entity.Call) *rule {
 
 // check returns what is wrong with a request. A nil rule finds nothing.
 func (r *rule) check(payload []byte) error {
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil
+	case r.broken != nil:
+		return fmt.Errorf("%w: %w", r.broken, entity.ErrProtocol)
 	}
 	m := dynamicpb.NewMessage(r.message)
 	if err := (proto.UnmarshalOptions{AllowPartial: true}).Unmarshal(payload, m); err != nil {
