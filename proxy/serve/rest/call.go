@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/httprule"
@@ -37,9 +35,9 @@ func newCall(h *Handler, s *served, b *httprule.Binding, m *route.Method, r *htt
 	}
 	ctx, end := r.Context(), func() {}
 	if timeout := r.Header.Get("Grpc-Timeout"); timeout != "" {
-		d, err := parseTimeout(timeout)
-		if err != nil {
-			return nil, err
+		d, ok := header.Timeout(timeout)
+		if !ok {
+			return nil, fmt.Errorf("%w: grpc-timeout %q is no number with one of the units H, M, S, m, u, n", entity.ErrInvalid, timeout)
 		}
 		ctx, end = context.WithTimeout(ctx, d)
 	}
@@ -48,24 +46,6 @@ func newCall(h *Handler, s *served, b *httprule.Binding, m *route.Method, r *htt
 	c.call = entity.Call{Service: m.Service, Command: m.Name, Metadata: md, Done: ctx.Done()}
 	c.call.Deadline, _ = ctx.Deadline()
 	return c, nil
-}
-
-// units are those of a timeout in the protocol of gRPC over HTTP/2.
-var units = map[byte]time.Duration{
-	'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
-}
-
-// parseTimeout reads a timeout as gRPC writes it: "500m".
-func parseTimeout(s string) (time.Duration, error) {
-	unit := units[s[len(s)-1]]
-	n, err := strconv.ParseUint(s[:len(s)-1], 10, 32)
-	if unit == 0 || err != nil || len(s) > 9 {
-		return 0, fmt.Errorf("%w: grpc-timeout %q is no number with one of the units H, M, S, m, u, n", entity.ErrInvalid, s)
-	}
-	if unit == time.Hour {
-		n = min(n, 24*365*100) // more would not fit
-	}
-	return time.Duration(n) * unit, nil
 }
 
 // ask has a call of one message carried out, and returns its answer.

@@ -44,6 +44,7 @@ const shop = `
 	service Act {
 		rpc Do(Item) returns (Item) { option (google.api.http) = { get: "/do" }; }
 		rpc Watch(Item) returns (stream Item) { option (google.api.http) = { get: "/watch/{id}" }; }
+		rpc Slow(Item) returns (stream Item);
 		rpc Feed(stream Item) returns (Item) { option (google.api.http) = { post: "/feed" body: "*" }; }
 		rpc Talk(stream Item) returns (stream Item) { option (google.api.http) = { post: "/talk/{id}" body: "*" }; }
 		rpc Put(File) returns (File) {

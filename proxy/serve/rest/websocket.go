@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 	"google.golang.org/grpc/codes"
@@ -54,8 +55,8 @@ func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, s *serv
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	c.ctx, c.call.Done = ctx, ctx.Done()
-	sock := &socket{call: c, conn: conn, cancel: cancel}
-	sock.finish(r, sock.carry())
+	sock := &socket{call: c, path: r.URL.Path, conn: conn, cancel: cancel}
+	sock.finish(sock.carry())
 }
 
 // streamed picks a method whose requests or replies are streamed.
@@ -75,6 +76,7 @@ func streamed(verbs map[string]*httprule.Binding) *httprule.Binding {
 // A socket is a client behind a WebSocket.
 type socket struct {
 	call   *call
+	path   string
 	conn   *websocket.Conn
 	cancel context.CancelCauseFunc
 	over   bool // whether nothing more comes
@@ -84,7 +86,7 @@ type socket struct {
 func (s *socket) carry() error {
 	c := s.call
 	if !c.method.ClientStreams {
-		payload, err := s.Recv()
+		payload, err := s.only()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -95,6 +97,13 @@ func (s *socket) carry() error {
 		s.listen()
 	}
 	return c.handler.streamer.Stream(c.ctx, c.call, s)
+}
+
+// only returns the message of a call that has one, which must come in time.
+func (s *socket) only() ([]byte, error) {
+	late := time.AfterFunc(s.call.handler.options.Patience, func() { s.finish(errLate) })
+	defer late.Stop()
+	return s.Recv()
 }
 
 // listen waits, while nothing more is expected, for the client to go away.
@@ -144,16 +153,16 @@ func (s *socket) Send(payload []byte, _ entity.Metadata) error {
 	return nil
 }
 
-// finish says how the call has ended, and closes.
-func (s *socket) finish(r *http.Request, err error) {
+// finish says how the call has ended, and closes. The first time counts.
+func (s *socket) finish(err error) {
 	h := s.call.handler
 	if err == nil {
 		s.conn.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // the client has gone away
 		return
 	}
-	status, code, text := h.describe(r.URL.Path, err)
+	status, code, text := h.describe(s.path, err)
 	line := outcome.JSON(status, code, text, outcome.Details(err)...)
-	if err := s.conn.Write(context.WithoutCancel(r.Context()), websocket.MessageText, line); err != nil {
+	if err := s.conn.Write(context.WithoutCancel(s.call.ctx), websocket.MessageText, line); err != nil {
 		return
 	}
 	if len(text) > maxReason {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -99,6 +100,14 @@ func TestWebSocketEndsWithTheError(t *testing.T) {
 	}
 	say(t, conn, strings.Repeat(" ", 101))
 	wantMessages(t, conn, websocket.StatusMessageTooBig)
+}
+
+func TestWebSocketWhoseMessageIsLateIsClosed(t *testing.T) {
+	conn, err := open(t, start(t, counting(1, nil), Options{Patience: time.Millisecond}), "/shop.Act/Slow", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMessages(t, conn, 4004, `{"error":{"code":408,"message":"the body did not arrive in time","status":"DEADLINE_EXCEEDED"}}`)
 }
 
 func TestCallEndsWhenTheWebSocketIsClosed(t *testing.T) {
