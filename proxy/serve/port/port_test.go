@@ -58,12 +58,11 @@ func ask(t *testing.T, c *http.Client, method, url, body string, headers ...stri
 func TestOneConnectionCarriesEverything(t *testing.T) {
 	r := newRig(t, setup{})
 	for first := range 4 {
-		c := h2c(t)
-		dialed := 0
-		c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dialed++
-			return new(net.Dialer).DialContext(ctx, network, addr)
+		conn, err := h2c(t).Transport.(*http.Transport).NewClientConn(t.Context(), "http", r.addr)
+		if err != nil {
+			t.Fatal(err)
 		}
+		c := &http.Client{Transport: conn}
 		calls := []func(){
 			func() { callGreet(t, r.greeter(c, "Greet", connect.WithGRPC())) },
 			func() {
@@ -82,8 +81,8 @@ func TestOneConnectionCarriesEverything(t *testing.T) {
 			}
 		}
 		work.Wait()
-		if dialed != 1 {
-			t.Errorf("%d connections", dialed)
+		if err := conn.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 	for name, n := range map[string]int64{"gRPC": r.stats.GRPC.Load(), "gRPC-Web": r.stats.GRPCWeb.Load(), "Connect": r.stats.Connect.Load(), "REST": r.stats.REST.Load()} {
@@ -185,8 +184,8 @@ func TestHeadersAreBounded(t *testing.T) {
 	for _, c := range []*http.Client{h1(t), h2c(t)} {
 		for _, headers := range [][]string{long, many} {
 			resp, body := ask(t, c, "POST", r.url+"/rest", "{}", headers...)
-			var e struct{ Code string }
-			if err := json.Unmarshal([]byte(body), &e); resp.StatusCode != 431 || err != nil || e.Code != "resource_exhausted" {
+			var e struct{ Error struct{ Status string } }
+			if err := json.Unmarshal([]byte(body), &e); resp.StatusCode != 431 || err != nil || e.Error.Status != "RESOURCE_EXHAUSTED" {
 				t.Errorf("%s: %d %q", resp.Proto, resp.StatusCode, body)
 			}
 			for _, o := range [][]connect.ClientOption{nil, {connect.WithGRPC()}, {connect.WithGRPCWeb()}} {
