@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 	"github.com/kairn-dev/kairn/proxy/serve/rpc"
 )
 
@@ -38,7 +39,7 @@ func refuse(w http.ResponseWriter, r *http.Request, protocol rpc.Protocol) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
-	fmt.Fprintf(w, `{"code":"resource_exhausted","message":%q}`, text)
+	w.Write(outcome.JSON(http.StatusRequestHeaderFieldsTooLarge, codes.ResourceExhausted, text)) //nolint:errcheck // the client has gone away
 }
 
 // impatient is a listener whose connections don't wait for ever for a client to

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/serve/header"
 )
 
 // Calls carries calls out.
@@ -123,9 +124,9 @@ func free(m *route.Method) bool {
 // withTimeout returns the context of the call. If the deadline can't be read the
 // error is a status.
 func withTimeout(r *http.Request, f form) (context.Context, context.CancelFunc, error) {
-	name, parse := "Grpc-Timeout", parseTimeout
+	name, parse := "Grpc-Timeout", header.Timeout
 	if f.protocol == Connect {
-		name, parse = "Connect-Timeout-Ms", parseMillis
+		name, parse = "Connect-Timeout-Ms", header.Millis
 	}
 	values := r.Header[name]
 	if len(values) == 0 {

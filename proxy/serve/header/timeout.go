@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package rpc
+package header
 
 import (
 	"strconv"
@@ -13,8 +13,8 @@ var units = map[byte]time.Duration{
 	'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
 }
 
-// parseTimeout reads a grpc-timeout: up to eight digits and a unit.
-func parseTimeout(v string) (time.Duration, bool) {
+// Timeout reads a grpc-timeout: up to eight digits and a unit.
+func Timeout(v string) (time.Duration, bool) {
 	if len(v) < 2 || len(v) > 9 {
 		return 0, false
 	}
@@ -23,8 +23,8 @@ func parseTimeout(v string) (time.Duration, bool) {
 	return limited(n, unit), ok && err == nil
 }
 
-// parseMillis reads a connect-timeout-ms: up to ten digits.
-func parseMillis(v string) (time.Duration, bool) {
+// Millis reads a connect-timeout-ms: up to ten digits.
+func Millis(v string) (time.Duration, bool) {
 	n, err := strconv.ParseUint(v, 10, 64)
 	return limited(n, time.Millisecond), err == nil && len(v) <= 10
 }
