@@ -25,11 +25,16 @@
 //
 // # Members
 //
-// A member lives as long as its row in Members is renewed ([Store.Keep]), by
-// blind updates that wait for nothing. Until there are clusters a service has
-// one member at a time: [Store.Join] waits for the one before to leave or to
-// lapse. The clock that counts is Spanner's; the member counts from before it
-// asked, on its own.
+// A member lives as long as its row in Members is renewed ([Store.Renew]), by
+// blind updates that wait for nothing. The clock that counts is Spanner's; the
+// member counts from before it asked, on its own. Who is a member, and of what,
+// is in the row of the service, which changes in transactions ([Store.Transact])
+// that add and remove the rows of members and of their lanes, too. A look at it
+// ([Store.Look]) is one query.
+//
+// [Store.Join] and [Store.Keep] make members without that row, one at a time:
+// a join waits for the one before to leave or to lapse. They are for a service
+// of one process, until proxies are members of clusters.
 //
 // # The tables
 //

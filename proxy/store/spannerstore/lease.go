@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"cloud.google.com/go/spanner"
-	"google.golang.org/grpc/codes"
-
 	"github.com/kairn-dev/kairn/proxy/entity"
 )
 
@@ -121,16 +118,13 @@ func (s *Store) beat(ctx context.Context, m entity.Member) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTime)
 	defer cancel()
 	sent := time.Now()
-	_, err := s.client.Apply(ctx, []*spanner.Mutation{spanner.Update("Members",
-		[]string{"Bucket", "Service", "Member", "RenewedAt"},
-		[]any{s.home, s.cfg.Service, int64(m), spanner.CommitTimestamp})}, spanner.ApplyAtLeastOnce())
+	err := s.Renew(ctx, m)
 	switch {
 	case err == nil:
 		s.lease.renewed(m, sent)
-	case spanner.ErrCode(err) == codes.NotFound && gone(err) == nil:
-		return fmt.Errorf("renew the lease of member %d: %w", m, ErrEvicted)
+	case errors.Is(err, entity.ErrNoMember):
+		return fmt.Errorf("%w: %w", err, ErrEvicted)
 	default:
-		s.stats.BeatsLost.Add(1)
 		s.log.Warn("lease was not renewed", "member", m, "err", err)
 	}
 	return nil

@@ -3,6 +3,7 @@
 package spannerstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,10 +18,6 @@ import (
 
 // errHeld reports that another member lives.
 var errHeld = errors.New("another member of the service lives")
-
-// placementColumns are those of Placement that a join writes. The table itself
-// is for clusters, and stays as it is.
-var placementColumns = []string{"Bucket", "Service", "Version", "Incarnation", "NextMember"}
 
 // Join returns a new member with that many lanes. While another member of the
 // service lives it waits: until that one leaves, or its lease has lapsed, which
@@ -97,26 +94,23 @@ func (s *Store) join(ctx context.Context, lanes int, nonce string, evict func([]
 		if err != nil {
 			return err
 		}
-		version, incarnation, next, err := s.placement(ctx, txn)
+		p, err := s.placement(ctx, txn)
 		if err != nil {
 			return err
 		}
-		m = entity.Member(next)
-		changes := []*spanner.Mutation{spanner.InsertOrUpdate("Placement", placementColumns,
-			[]any{s.home, s.cfg.Service, version + 1, incarnation, next + 1})}
-		for _, id := range gone {
-			changes = append(changes, s.remove(id))
-		}
+		m = max(p.NextMember, 1)
+		p.Version, p.Incarnation, p.NextMember = p.Version+1, cmp.Or(p.Incarnation, rand.Text()), m+1
+		changes := s.transition(&entity.Transition{Placement: p, Gone: gone})
 		return txn.BufferWrite(append(changes, s.enter(m, lanes, nonce)...))
 	})
 	return m, err
 }
 
-// members returns all members of the service. How old their leases are is by
+// members returns all members of the service, by their ids. How old their leases are is by
 // Spanner's clock.
 func (s *Store) members(ctx context.Context, txn *spanner.ReadWriteTransaction) (all []living, err error) {
-	stmt := spanner.NewStatement(`SELECT Member, Uid, Nonce, TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), RenewedAt, MILLISECOND)
-		FROM Members WHERE Bucket = @bucket AND Service = @service`)
+	stmt := spanner.NewStatement(`SELECT Member, Uid, Nonce, TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), RenewedAt, MICROSECOND)
+		FROM Members WHERE Bucket = @bucket AND Service = @service ORDER BY Member`)
 	stmt.Params["bucket"], stmt.Params["service"] = s.home, s.cfg.Service
 	err = txn.Query(ctx, stmt).Do(func(row *spanner.Row) error {
 		var l living
@@ -124,24 +118,11 @@ func (s *Store) members(ctx context.Context, txn *spanner.ReadWriteTransaction) 
 		if err := row.Columns(&id, &l.uid, &l.nonce, &age); err != nil {
 			return err
 		}
-		l.id, l.age = entity.Member(id), time.Duration(age)*time.Millisecond
+		l.id, l.age = entity.Member(id), silence(age)
 		all = append(all, l)
 		return nil
 	})
 	return all, err
-}
-
-// placement reads the row of the service. A service that has none yet gets an
-// incarnation that no other has.
-func (s *Store) placement(ctx context.Context, txn *spanner.ReadWriteTransaction) (version int64, incarnation string, next int64, err error) {
-	row, err := txn.ReadRow(ctx, "Placement", spanner.Key{s.home, s.cfg.Service}, placementColumns[2:])
-	if errors.Is(err, spanner.ErrRowNotFound) {
-		return 0, rand.Text(), 1, nil
-	}
-	if err == nil {
-		err = row.Columns(&version, &incarnation, &next)
-	}
-	return version, incarnation, next, err
 }
 
 // enter returns the changes that make a member.

@@ -114,3 +114,7 @@ func evict(t testing.TB, s *Store, m entity.Member) {
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return tested{open(t), t} })
 }
+
+func TestPlacement(t *testing.T) {
+	storetest.Placement(t, func(t *testing.T) storetest.Shared { return open(t) })
+}

@@ -50,6 +50,8 @@ type Store struct {
 	lease   lease
 	ends    ends
 	stats   Stats
+
+	transitions chan struct{} // has room for the one that is under way
 }
 
 // Open connects to the database, which must have the schema that this program
@@ -57,7 +59,7 @@ type Store struct {
 func Open(ctx context.Context, log *slog.Logger, cfg Config) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	s := &Store{cfg: cfg, log: log}
+	s := &Store{cfg: cfg, log: log, transitions: make(chan struct{}, 1)}
 	if cfg.UID == "" {
 		s.cfg.UID = rand.Text()
 	}
