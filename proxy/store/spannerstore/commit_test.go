@@ -154,3 +154,36 @@ func TestAnAppliedCommitIsNotRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStrangersAreLookedUpTogether commits to instances that nobody has read: a
+// read for each table, however many there are.
+func TestStrangersAreLookedUpTogether(t *testing.T) {
+	n := &calls{}
+	s := open(t, n.options()...)
+	at := join(t, s, 1)
+	var first, second []entity.Write
+	for i := range 40 {
+		first = append(first, snapshotted(event(i, 1), 1), valued(100+i, 1))
+		second = append(second, event(i, 2), valued(100+i, 2))
+	}
+	for i, writes := range [][]entity.Write{first, second} {
+		s.ends.clear()
+		n.streamed.Store(0)
+		if err := s.Commit(t.Context(), at, writes); err != nil {
+			t.Fatal(err)
+		}
+		at.N++
+		if got := n.streamed.Load(); got != 3 {
+			t.Errorf("commit %d: %d reads, want 3", i, got)
+		}
+	}
+}
+
+func snapshotted(w entity.Write, seq entity.Seq) entity.Write {
+	w.Snapshot = &entity.Snapshot{Seq: seq}
+	return w
+}
+
+func valued(i int, version entity.Seq) entity.Write {
+	return entity.Write{Key: key(i), Value: &entity.Value{Version: version, Exists: true}}
+}

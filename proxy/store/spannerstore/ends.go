@@ -116,18 +116,15 @@ func (s *Store) admit(ctx context.Context, at entity.Position, writes []entity.W
 	if err := s.allow(writes); err != nil {
 		return nil, err
 	}
-	ends := make(map[entity.Key]end, len(writes))
+	ends, err := s.complete(ctx, writes)
+	if err != nil {
+		return nil, err
+	}
 	for i := range writes {
 		w := &writes[i]
-		if len(w.Events) == 0 && w.Value == nil && w.Snapshot == nil {
-			continue
-		}
 		e, ok := ends[w.Key]
 		if !ok {
-			e = s.ends.of(w.Key)
-		}
-		if err := s.complete(ctx, w, &e); err != nil {
-			return nil, err
+			continue
 		}
 		if err := e.follow(w); err != nil {
 			return nil, s.conflict(ctx, at, writes, err) // it may be this very commit that was applied
@@ -157,42 +154,92 @@ func (e *end) follow(w *entity.Write) error {
 	return nil
 }
 
-// complete reads what has to be known for w and isn't.
-func (s *Store) complete(ctx context.Context, w *entity.Write, e *end) error {
-	if !e.ended && len(w.Events) > 0 {
-		snap, err := s.Snapshot(ctx, w.Key)
-		if err != nil {
-			return err
+// complete returns where the instances end that writes move on. What has to be
+// known for that and isn't is read, for all of them at once.
+func (s *Store) complete(ctx context.Context, writes []entity.Write) (map[entity.Key]end, error) {
+	ends := make(map[entity.Key]end, len(writes))
+	var journals, values []entity.Key // that nobody has read
+	for i := range writes {
+		w := &writes[i]
+		if len(w.Events) == 0 && w.Value == nil && w.Snapshot == nil {
+			continue
 		}
-		last, err := s.lastEvent(ctx, w.Key, snap.Seq)
-		if err != nil {
-			return err
+		e, ok := ends[w.Key]
+		if !ok {
+			e = s.ends.of(w.Key)
 		}
-		e.snapshot, e.snapped = snap.Seq, true
-		e.event, e.ended = last, true
+		if !e.ended && len(w.Events) > 0 {
+			journals = append(journals, w.Key)
+			e.snapshot, e.event, e.snapped, e.ended = 0, 0, true, true
+		}
+		if !e.versioned && w.Value != nil {
+			values = append(values, w.Key)
+			e.version, e.versioned = 0, true
+		}
+		ends[w.Key] = e
 	}
-	if !e.versioned && w.Value != nil {
-		v, err := s.Value(ctx, w.Key)
-		if err != nil {
-			return err
-		}
-		e.version, e.versioned = v.Version, true
+	if err := s.readEnds(ctx, journals, ends); err != nil {
+		return nil, err
 	}
-	return nil
+	return ends, s.readVersions(ctx, values, ends)
 }
 
-// lastEvent returns the number of the last event of key after one; that if there
-// is none.
-func (s *Store) lastEvent(ctx context.Context, key entity.Key, after entity.Seq) (last entity.Seq, err error) {
-	last = after
-	rows := spanner.KeyRange{Start: s.row(key, int64(after)), End: s.row(key), Kind: spanner.OpenClosed}
-	err = s.scan(ctx, "Events", rows, []string{"Seq"}, func(row *spanner.Row) (bool, error) {
-		return true, row.Columns((*int64)(&last))
+// readEnds reads where journals end, into ends.
+func (s *Store) readEnds(ctx context.Context, journals []entity.Key, ends map[entity.Key]end) error {
+	rows := func(k entity.Key) spanner.KeySet { return s.row(k) }
+	err := s.scanEach(ctx, "Snapshots", "Seq", journals, rows, func(k entity.Key, seq entity.Seq) {
+		e := ends[k]
+		e.snapshot, e.event = seq, seq
+		ends[k] = e
 	})
 	if err != nil {
-		return 0, unread("last event", key, err)
+		return err
 	}
-	return last, nil
+	rows = func(k entity.Key) spanner.KeySet {
+		return spanner.KeyRange{Start: s.row(k, int64(ends[k].snapshot)), End: s.row(k), Kind: spanner.OpenClosed}
+	}
+	return s.scanEach(ctx, "Events", "Seq", journals, rows, func(k entity.Key, seq entity.Seq) {
+		e := ends[k]
+		e.event = max(e.event, seq)
+		ends[k] = e
+	})
+}
+
+// readVersions reads which versions values have, into ends.
+func (s *Store) readVersions(ctx context.Context, values []entity.Key, ends map[entity.Key]end) error {
+	rows := func(k entity.Key) spanner.KeySet { return s.row(k) }
+	return s.scanEach(ctx, "Values", "Version", values, rows, func(k entity.Key, version entity.Seq) {
+		e := ends[k]
+		e.version = version
+		ends[k] = e
+	})
+}
+
+// scanEach reads one column of the rows of some keys as one read, and gives each
+// to found.
+func (s *Store) scanEach(ctx context.Context, table, column string, keys []entity.Key,
+	rows func(entity.Key) spanner.KeySet, found func(entity.Key, entity.Seq),
+) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	all := make([]spanner.KeySet, 0, len(keys))
+	for _, k := range keys {
+		all = append(all, rows(k))
+	}
+	err := s.scan(ctx, table, spanner.KeySets(all...), []string{"Entity", "Key", column}, func(row *spanner.Row) (bool, error) {
+		var name, id []byte
+		var seq int64
+		if err := row.Columns(&name, &id, &seq); err != nil {
+			return false, err
+		}
+		found(entity.Key{Entity: string(name), ID: string(id)}, entity.Seq(seq))
+		return true, nil
+	})
+	if err != nil {
+		return unread("end", keys[0], err)
+	}
+	return nil
 }
 
 // repeated returns an error if two of writes have the same reply.

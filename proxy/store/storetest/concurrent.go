@@ -43,7 +43,7 @@ func laneKey(name string, lane int) entity.Key {
 // testWholeCommits commits three events of a key and their snapshot at a time
 // while others read.
 func testWholeCommits(t *testing.T, s Store) {
-	const commits = 300
+	const commits = 150
 	w := newWriter(t, s)
 	done := make(chan struct{})
 	var wg sync.WaitGroup

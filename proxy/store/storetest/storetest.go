@@ -122,6 +122,14 @@ func (w *writer) must(t *testing.T, writes ...entity.Write) {
 	}
 }
 
+// mustAll is must for many, that many at a time.
+func (w *writer) mustAll(t *testing.T, n int, writes []entity.Write) {
+	t.Helper()
+	for some := range slices.Chunk(writes, n) {
+		w.must(t, some...)
+	}
+}
+
 // refused commits and wants target, and that nothing else happens.
 func (w *writer) refused(t *testing.T, target error, writes ...entity.Write) {
 	t.Helper()

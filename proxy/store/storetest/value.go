@@ -87,9 +87,11 @@ func testValueKeys(t *testing.T, s Store) {
 		}
 		return entity.Write{Key: keys[i]}
 	}
+	var writes []entity.Write
 	for i := range keys {
-		w.must(t, write(i))
+		writes = append(writes, write(i))
 	}
+	w.mustAll(t, 7, writes)
 	for i, key := range keys {
 		wantValue(t, s, write(i))
 		wantEvents(t, s, key, 1, entity.Seq(len(write(i).Events)))
