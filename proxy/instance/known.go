@@ -120,15 +120,12 @@ func (m *Machine) recall(c *Command, now time.Time) {
 	m.add(Recall, c)
 }
 
-// Recalled says what the store knows of the command that was to be recalled:
-// the reply, or that there is none any more, in which case the command runs
-// again.
-func (m *Machine) Recalled(r entity.Reply, stored bool, err error, now time.Time) {
-	i := m.undecided.index(func(c *Command) bool { return c.recalling })
-	if i < 0 {
+// Recalled says what the store knows of c, which was to be recalled: the reply,
+// or that there is none any more, in which case the command runs again.
+func (m *Machine) Recalled(c *Command, r entity.Reply, stored bool, err error, now time.Time) {
+	if !c.recalling {
 		return // it was dropped
 	}
-	c := m.undecided.at(i)
 	c.recalling = false
 	switch {
 	case err != nil:

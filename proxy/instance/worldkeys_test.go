@@ -23,7 +23,7 @@ func (w *world) recalled(err error) {
 	c := w.recall
 	w.recall = nil
 	r, ok := w.replies[c.Call.Key]
-	w.m.Recalled(r, ok && err == nil, err, w.now)
+	w.m.Recalled(c, r, ok && err == nil, err, w.now)
 }
 
 // expire makes the store forget all replies.

@@ -16,11 +16,23 @@ var errMoving = errors.New("it is to move")
 type shaken struct {
 	stopped bool // for good
 	bounced bool
-	dropped int // writes that were on their way when everything was dropped, and are
+	dropped int      // writes that were on their way when everything was dropped, and are
+	late    *Command // was recalled when everything was dropped, and the store has not answered
+}
+
+// tooLate brings the answer of the store that nobody waits for any more; whoever
+// took it for that to another command would be seen.
+func (w *world) tooLate() {
+	c := w.late
+	w.late = nil
+	w.m.Recalled(c, entity.Reply{Key: c.Call.Key, Method: method(c), Payload: entity.Payload{Value: encode([]int{0})}}, true, nil, w.now)
 }
 
 // moving adds what happens to an instance whose shard is to move, or was lost.
 func (w *world) moving(steps map[string]func()) {
+	if w.late != nil {
+		steps["recalled too late"] = w.tooLate
+	}
 	if w.stopped {
 		return
 	}
@@ -42,9 +54,11 @@ func (w *world) moving(steps map[string]func()) {
 // be stored.
 func (w *world) drop() {
 	w.dropped = len(w.lane)
+	if w.recall != nil {
+		w.late, w.recall = w.recall, nil
+	}
 	w.m.Drop(errMoving, entity.ErrUnknownOutcome, w.now)
 	w.carryOut()
-	w.recall = nil
 	if w.m.Waiting() > 0 || w.m.Current() != nil || w.m.undecided.len() > 0 || w.m.bytes != 0 {
 		w.t.Fatal("something is left after all was dropped")
 	}

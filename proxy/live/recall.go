@@ -23,6 +23,6 @@ func (in *awake) recall(cmd *instance.Command) {
 			cmd.Call.Service, cmd.Call.Command, entity.ErrUnavailable)
 	}
 	in.mu.Lock()
-	in.machine.Recalled(reply, stored, err, time.Now())
+	in.machine.Recalled(cmd, reply, stored, err, time.Now())
 	in.carryOut()
 }
