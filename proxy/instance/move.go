@@ -14,6 +14,10 @@ import (
 // more whether what the function saw is the newest state.
 var ErrLapsed = fmt.Errorf("member has not renewed its lease: %w", entity.ErrUnavailable)
 
+// ErrMoved is for a command that has had no effect here, since the instance is
+// another member's, or about to be.
+var ErrMoved = fmt.Errorf("instance belongs to another member: %w", entity.ErrUnavailable)
+
 // Standing returns the outcome of a command that was released, as its client may
 // see it. What was written is proof that the instance was ours; an answer that
 // wrote nothing, a refusal too, is true only while the lease is alive, which has

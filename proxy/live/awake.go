@@ -13,6 +13,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/route"
+	"github.com/kairn-dev/kairn/proxy/shard"
 	"github.com/kairn-dev/kairn/proxy/wire"
 )
 
@@ -27,8 +28,12 @@ type awake struct {
 	*agendas      // nil while there is nothing to be done: most instances are idle most of the time
 	dead     bool // not in its part any more
 	watched  bool // the alarm of its part is set for it
-	act      *activation
-	used     moment // when something last happened
+
+	at     shard.ID // never changes, nor does the next
+	tenure uint32   // as whose it has come up
+
+	act  *activation
+	used moment // when something last happened
 }
 
 // A kind is what all instances of an entity have in common.
@@ -60,8 +65,8 @@ type task struct {
 	last bool  // to forget the instance: whether everything else was done
 }
 
-func (s *Set) newAwake(key entity.Key, e *route.Entity) *awake {
-	in := &awake{set: s, key: key, kind: kind{e, s.protocols.of(e), s.statsOf(e.Name)}}
+func (s *Set) newAwake(key entity.Key, at shard.ID, e *route.Entity) *awake {
+	in := &awake{set: s, key: key, at: at, tenure: s.tenure.Load().n, kind: kind{e, s.protocols.of(e), s.statsOf(e.Name)}}
 	in.machine.Limits = &s.Limits
 	return in
 }
@@ -72,6 +77,11 @@ func (in *awake) submit(cmd *instance.Command) bool {
 	if in.dead {
 		in.mu.Unlock()
 		return false
+	}
+	if !in.set.gates[in.at].open() { // since it was found
+		in.mu.Unlock()
+		cmd.Done(entity.Outcome{Err: instance.ErrMoved})
+		return true
 	}
 	in.used = in.set.moment(cmd.Arrived)
 	in.stats.Received.Add(1)
@@ -205,8 +215,7 @@ func (in *awake) do(t task) {
 			in.send(t)
 		}
 	case instance.Commit:
-		in.countWrite(&t.Command.Write)
-		in.set.laneOf(in.key).Join(&t.act.chain, t.Command.Write)
+		in.commit(t)
 	case instance.Recall:
 		in.set.work.Go(func() { in.recall(t.Command) })
 	case instance.Release:
@@ -222,7 +231,7 @@ func (in *awake) do(t task) {
 			in.leaveLast(t)
 			return
 		}
-		in.set.part(in.key.ID).forget(in)
+		in.set.part(in.at).forget(in)
 	}
 }
 
@@ -279,10 +288,7 @@ func (in *awake) countStash(cmd *instance.Command) {
 
 func (in *awake) release(cmd *instance.Command) {
 	now := time.Now()
-	outcome := cmd.Outcome
-	if in.set.Alive != nil {
-		outcome = cmd.Standing(in.set.Alive())
-	}
+	outcome := cmd.Standing(in.standing())
 	in.stats.Total.Observe(now.Sub(cmd.Arrived))
 	if outcome.Err != nil {
 		in.stats.Failed.Add(1)
@@ -329,7 +335,7 @@ func (in *awake) tick() {
 // watch has tick called after wait.
 func (in *awake) watch(now time.Time, wait time.Duration) {
 	in.watched = true
-	in.set.part(in.key.ID).alarm.set(in, now, wait)
+	in.set.part(in.at).alarm.set(in, now, wait)
 }
 
 // moved returns when the instance was last used, or its load last got on.

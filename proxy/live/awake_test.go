@@ -3,6 +3,7 @@
 package live
 
 import (
+	"errors"
 	"testing"
 	"time"
 	"unsafe"
@@ -64,5 +65,15 @@ func TestForgottenInstanceTakesNothing(t *testing.T) {
 	in := &awake{dead: true}
 	if in.submit(&instance.Command{Done: func(entity.Outcome) { t.Error("an outcome") }}) {
 		t.Error("took a command")
+	}
+}
+
+// TestGateThatClosesMeanwhile has a command meet a gate that was closed after it
+// has found its instance, and before that is told.
+func TestGateThatClosesMeanwhile(t *testing.T) {
+	in := &awake{set: &Set{}}
+	var got error
+	if !in.submit(&instance.Command{Done: func(o entity.Outcome) { got = o.Err }}) || !errors.Is(got, instance.ErrMoved) {
+		t.Errorf("the outcome is %v, want %v", got, instance.ErrMoved)
 	}
 }

@@ -60,7 +60,7 @@ func TestUnusedInstanceIsPassivated(t *testing.T) {
 // a timer, wait for longer and shorter than those before them, and come back.
 func TestInstancesArePassivatedEachAtItsTime(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		ids := live.IDsOfOnePart(r.set, 5)
+		ids := live.IDsOfOnePart(r.set, lists, 5)
 		for range 2 {
 			var work sync.WaitGroup
 			for i, seconds := range []int{4, 2, 5, 1, 3} {

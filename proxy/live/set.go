@@ -5,10 +5,10 @@ package live
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
@@ -21,7 +21,7 @@ import (
 // A Config says what the instances of a Set work with.
 type Config struct {
 	Journal  Journal
-	Lanes    []*lane.Lane // of the member; an instance writes to that of its shard
+	Lanes    []*lane.Lane // of a member that owns every shard; nil for one that is told what it owns
 	Outbox   Outbox       // nil if nothing that commands lead to is kept
 	Alive    func() bool  // whether the member may answer without writing; nil if it always may
 	Function Function
@@ -40,8 +40,11 @@ type Set struct {
 	Config
 	log   *slog.Logger
 	began time.Time
-	seed  maphash.Seed
 	parts [stripes]part
+
+	gates  [shard.Count]gate
+	tenure atomic.Pointer[tenure] // never nil
+
 	loads chan struct{} // its capacity is how many may be brought up at once
 
 	readers   *readers
@@ -55,10 +58,12 @@ type Set struct {
 	stats map[string]*Stats
 }
 
+// A part is the instances of some shards.
 type part struct {
-	mu        sync.Mutex // protects instances; taken before an instance's own
+	mu        sync.Mutex // protects what follows; taken before an instance's own
 	stopped   bool
 	instances map[entity.Key]*awake
+	drains    map[shard.ID]*drain
 
 	alarm alarm // wakes the instances
 }
@@ -69,7 +74,6 @@ func New(log *slog.Logger, cfg Config) *Set {
 		Config: cfg,
 		log:    log,
 		began:  time.Now(),
-		seed:   maphash.MakeSeed(),
 		loads:  make(chan struct{}, cfg.Loads),
 		stats:  map[string]*Stats{},
 
@@ -78,6 +82,14 @@ func New(log *slog.Logger, cfg Config) *Set {
 	s.readers = &readers{jobs: make(chan job), end: make(chan struct{}), work: &s.work}
 	for i := range s.parts {
 		s.parts[i].instances = map[entity.Key]*awake{}
+		s.parts[i].drains = map[shard.ID]*drain{}
+	}
+	s.tenure.Store(&tenure{})
+	if len(cfg.Lanes) > 0 {
+		s.Begin(cfg.Lanes)
+		for id := range shard.ID(shard.Count) {
+			s.Open(id)
+		}
 	}
 	return s
 }
@@ -100,45 +112,64 @@ func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
 		return
 	}
 	key := entity.Key{Entity: e.Name, ID: id}
-	p := s.part(id)
+	at := shard.Of(key)
 	for {
-		p.mu.Lock()
-		in := p.instances[key]
-		switch {
-		case in == nil && p.stopped:
-			p.mu.Unlock()
-			cmd.Done(entity.Outcome{Err: instance.ErrStopping})
+		in, err := s.find(key, at, e)
+		if err != nil {
+			cmd.Done(entity.Outcome{Err: err})
 			return
-		case in == nil:
-			in = s.newAwake(key, e)
-			p.instances[key] = in
-			s.work.Add(1)
 		}
-		p.mu.Unlock()
 		if in.submit(cmd) {
 			return
 		}
 	}
 }
 
-// part returns where the instances with this id are.
-func (s *Set) part(id string) *part { return &s.parts[maphash.String(s.seed, id)%stripes] }
+// find returns the instance that key has here, which may be a new one, or why
+// there is none.
+func (s *Set) find(key entity.Key, at shard.ID, e *route.Entity) (*awake, error) {
+	p := s.part(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !s.gates[at].open() {
+		return nil, instance.ErrMoved
+	}
+	in := p.instances[key]
+	switch {
+	case in == nil && p.stopped:
+		return nil, instance.ErrStopping
+	case in == nil:
+		in = s.newAwake(key, at, e)
+		p.instances[key] = in
+		s.work.Add(1)
+	}
+	return in, nil
+}
+
+// part returns where the instances of a shard are.
+func (s *Set) part(at shard.ID) *part { return &s.parts[at%stripes] }
 
 // forget removes in from its part if it is still of no use.
 func (p *part) forget(in *awake) {
+	if drained := p.remove(in); drained != nil {
+		drained()
+	}
+}
+
+// remove is forget; what it returns is to be called afterwards, if it is not nil.
+func (p *part) remove(in *awake) (drained func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.machine.Gone() && !in.dead && (in.agendas == nil || in.results.len() == 0) { // else this isn't the last time that it leaves
-		in.dead = true
-		delete(p.instances, in.key)
-		in.set.work.Done()
+	if !in.machine.Gone() || in.dead || in.agendas != nil && in.results.len() > 0 {
+		return nil // it isn't the last time that it leaves
 	}
+	in.dead = true
+	delete(p.instances, in.key)
+	in.set.work.Done()
+	return p.left(in.at)
 }
-
-// laneOf returns the lane that the instance key writes to.
-func (s *Set) laneOf(key entity.Key) *lane.Lane { return s.Lanes[shard.Lane(key, len(s.Lanes))] }
 
 // statsOf returns the counters of the entity name, which live as long as s.
 func (s *Set) statsOf(name string) *Stats {

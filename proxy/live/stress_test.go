@@ -150,11 +150,12 @@ func (s *shaky) Commit(ctx context.Context, at entity.Position, writes []entity.
 // TestHistoryUnderFaults has many clients, few instances and faults everywhere,
 // and compares what the clients saw with what is stored at the end.
 func TestHistoryUnderFaults(t *testing.T) {
-	t.Run("events", func(t *testing.T) { historyUnderFaults(t, lists, faulty, (*rig).stored) })
-	t.Run("values", func(t *testing.T) { historyUnderFaults(t, values, faultyValue, (*rig).storedItems) })
+	t.Run("events", func(t *testing.T) { historyUnderFaults(t, lists, false, faulty, (*rig).stored) })
+	t.Run("values", func(t *testing.T) { historyUnderFaults(t, values, false, faultyValue, (*rig).storedItems) })
+	t.Run("events while shards move", func(t *testing.T) { historyUnderFaults(t, lists, true, faulty, (*rig).stored) })
 }
 
-func historyUnderFaults(t *testing.T, e *route.Entity, faulty func(*livetest.Stream, *rand.Rand), stored func(*rig, string) []string) {
+func historyUnderFaults(t *testing.T, e *route.Entity, moving bool, faulty func(*livetest.Stream, *rand.Rand), stored func(*rig, string) []string) {
 	const clients, commands, keys = 8, 150, 3
 	for seed := range uint64(4) {
 		r := newRig(t, func(cfg *live.Config) {
@@ -174,7 +175,12 @@ func historyUnderFaults(t *testing.T, e *route.Entity, faulty func(*livetest.Str
 		for client := range clients {
 			work.Go(func() { r.client(e, h, client, commands, keys, rand.New(rand.NewPCG(seed, 1_000_000+uint64(client)))) })
 		}
+		stop := func() {}
+		if moving {
+			stop = r.move(e, keys)
+		}
 		work.Wait()
+		stop()
 		r.close()
 		function.Wait()
 		acked := 0
