@@ -37,6 +37,10 @@ type Config struct {
 	MaxBytes  int // of one group, unless it is a single write
 	Stats     *Stats
 
+	// Evicted, if it isn't nil, is called when it turns out that the member has
+	// lost its lanes, before any write is told so. It must not wait for the lane.
+	Evicted func(entity.Member)
+
 	// Jitter returns a random part of a pause; nil for one of its own.
 	Jitter func(time.Duration) time.Duration
 }
@@ -295,8 +299,11 @@ func (l *Lane) send(ctx context.Context, group []item) error {
 	err := l.sendUntilKnown(ctx)
 	clear(l.writes)
 	l.writes = l.writes[:0]
-	if err == nil {
+	switch {
+	case err == nil:
 		l.Stats.committed(len(group), size, time.Since(start))
+	case errors.Is(err, ErrEvicted) && l.Evicted != nil:
+		l.Evicted(l.Member)
 	}
 	return err
 }

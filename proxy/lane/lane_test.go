@@ -197,11 +197,12 @@ func TestAppliedCommitWhoseAnswerWasLostIsNotAppliedTwice(t *testing.T) {
 func TestEvictedMemberWritesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, &scriptedStore{gone: true})
+		b.lane.Evicted = func(entity.Member) { b.verdicts = append(b.verdicts, "evicted") }
 		c := b.chain("c")
 		b.join(c, "1")
 		synctest.Wait()
 		b.join(c, "2")
-		b.stop(t, ErrEvicted, nil, "c evicted", "c evicted")
+		b.stop(t, ErrEvicted, nil, "evicted", "c evicted", "c evicted")
 	})
 }
 

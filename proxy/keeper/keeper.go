@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/kairn-dev/kairn/proxy/cluster/member"
+	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/lane"
+	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/shard"
+)
+
+// A Membership is who says what to do, and is told of what came of it. It must
+// not wait for the keeper.
+type Membership interface {
+	// Drained says that nothing of a shard is under way any more that was to
+	// be drained, and whether there may be rows in its outbox.
+	Drained(at shard.ID, epoch int64, dirty bool)
+
+	// Evicted says that the store doesn't know a member's lanes any more.
+	Evicted(m entity.Member)
+}
+
+// A Config says what a Keeper keeps.
+type Config struct {
+	Membership Membership
+	Instances  *live.Set
+	Lanes      int
+	Lane       lane.Config // of each of them, but for what the Keeper sets
+}
+
+// A Keeper keeps the lanes and the instances of this process. Make it with [New].
+type Keeper struct {
+	Config
+	log  *slog.Logger
+	work sync.WaitGroup // of the lanes
+
+	mu     sync.Mutex    // protects what follows; one thing is done at a time
+	member entity.Member // 0 if the process is none
+	end    context.CancelFunc
+}
+
+// New returns a keeper of a process that is no member yet.
+func New(log *slog.Logger, cfg Config) *Keeper { return &Keeper{Config: cfg, log: log} }
+
+// Do carries out what the member has to do about itself and its shards, see
+// cluster.Keeper.
+func (k *Keeper) Do(o member.Output) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if o.Do == member.Begin {
+		k.begin(o.Member)
+	}
+	if o.Member == 0 || o.Member != k.member {
+		return // of a membership that a lane has found to be over
+	}
+	switch o.Do {
+	case member.Open:
+		k.Instances.Open(o.Shard)
+	case member.Drain:
+		// That the outbox may have rows is no more than that its next owner
+		// looks.
+		k.Instances.Drain(o.Shard, func() { k.Membership.Drained(o.Shard, o.Epoch, true) })
+	case member.Sever:
+		k.Instances.Sever(o.Shard)
+	case member.Resume:
+		k.Instances.Resume(o.Shard)
+	case member.Close:
+		k.Instances.Close(o.Shard)
+	case member.Drop:
+		k.drop()
+	default:
+	}
+}
+
+// begin starts the lanes of a member.
+func (k *Keeper) begin(m entity.Member) {
+	ctx, end := context.WithCancel(context.Background())
+	lanes := make([]*lane.Lane, k.Lanes)
+	for i := range lanes {
+		cfg := k.Lane
+		cfg.Member, cfg.Lane, cfg.Evicted = m, i, k.evicted
+		lanes[i] = lane.New(k.log, cfg)
+		k.work.Go(func() {
+			if err := lanes[i].Run(ctx); err != nil && !errors.Is(err, lane.ErrEvicted) {
+				k.log.Error("lane has ended", "member", m, "lane", i, "err", err)
+			}
+		})
+	}
+	k.member, k.end = m, end
+	k.Instances.Begin(lanes)
+}
+
+// evicted is what a lane says that has found out.
+func (k *Keeper) evicted(m entity.Member) {
+	k.mu.Lock()
+	if k.member == m {
+		k.drop()
+	}
+	k.mu.Unlock()
+	k.Membership.Evicted(m)
+}
+
+// drop ends the membership. It is called with k.mu held.
+func (k *Keeper) drop() {
+	k.member = 0
+	k.Instances.Drop()
+	k.end()
+}
+
+// Stop waits until all lanes have ended, which they do after the membership is
+// over and the store has answered.
+func (k *Keeper) Stop(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { k.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
