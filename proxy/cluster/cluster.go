@@ -74,9 +74,10 @@ func (c *Cluster) Alive() bool { return int64(c.Clock()) < c.until.Load() }
 func (c *Cluster) Table() *shard.Table { return c.table.Load() }
 
 // Drained says that nothing of a shard is under way any more that was to be
-// drained, and whether there are rows in its outbox.
-func (c *Cluster) Drained(s shard.ID, epoch int64, dirty bool) {
-	c.say(func(now time.Duration) { c.machine.Drained(s, epoch, dirty, now) })
+// drained, in the turn that the keeper was told, and whether there are rows in
+// its outbox.
+func (c *Cluster) Drained(s shard.ID, turn int64, dirty bool) {
+	c.say(func(now time.Duration) { c.machine.Drained(s, turn, dirty, now) })
 }
 
 // Evicted says that the store doesn't know a member's lanes any more.

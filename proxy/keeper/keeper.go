@@ -19,8 +19,8 @@ import (
 // not wait for the keeper.
 type Membership interface {
 	// Drained says that nothing of a shard is under way any more that was to
-	// be drained, and whether there may be rows in its outbox.
-	Drained(at shard.ID, epoch int64, dirty bool)
+	// be drained, in that turn, and whether there may be rows in its outbox.
+	Drained(at shard.ID, turn int64, dirty bool)
 
 	// Evicted says that the store doesn't know a member's lanes any more.
 	Evicted(m entity.Member)
@@ -65,7 +65,7 @@ func (k *Keeper) Do(o member.Output) {
 	case member.Drain:
 		// That the outbox may have rows is no more than that its next owner
 		// looks.
-		k.Instances.Drain(o.Shard, func() { k.Membership.Drained(o.Shard, o.Epoch, true) })
+		k.Instances.Drain(o.Shard, func() { k.Membership.Drained(o.Shard, o.Turn, true) })
 	case member.Sever:
 		k.Instances.Sever(o.Shard)
 	case member.Resume:
@@ -80,7 +80,7 @@ func (k *Keeper) Do(o member.Output) {
 
 // begin starts the lanes of a member.
 func (k *Keeper) begin(m entity.Member) {
-	ctx, end := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background()) //nolint:forbidigo // nobody's: they end with the membership
 	lanes := make([]*lane.Lane, k.Lanes)
 	for i := range lanes {
 		cfg := k.Lane

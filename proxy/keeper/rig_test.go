@@ -210,7 +210,7 @@ func (s *service) client(n int, id string) {
 		select {
 		case <-s.over:
 			return
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(250 * time.Millisecond):
 		}
 		item := fmt.Sprintf("c%d-%d", n, i)
 		o := s.call(id, "Append", item)

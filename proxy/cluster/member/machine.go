@@ -50,6 +50,7 @@ type Machine struct {
 	purpose purpose
 	work    work
 	shards  shards
+	turns   int64 // how many shards were to be drained, as any member
 	outputs []Output
 }
 

@@ -20,7 +20,7 @@ const (
 	Ask                // ask the member To whether it can take shards; if so, say Ready
 	Begin              // the process is Member now, whose lanes stand at 0
 	Open               // take commands for Shard, whose outbox is to be looked at if Dirty
-	Drain              // take no more commands for Shard; once nothing of it is under way, say Drained
+	Drain              // take no more commands for Shard; once nothing of it is under way, say Drained with Turn
 	Sever              // end what is under way in Shard, whatever its outcome; it has taken too long to drain
 	Resume             // take commands for Shard again
 	Close              // commands for Shard are for another member
@@ -41,6 +41,7 @@ type Output struct {
 	To     entity.Member // of Ask; of Look: whose lease to look at, 0 if there is no other member
 	Shard  shard.ID
 	Epoch  int64
+	Turn   int64 // of Drain: no other one has it
 	Dirty  bool
 }
 

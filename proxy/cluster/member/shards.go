@@ -26,6 +26,7 @@ type shards struct {
 type held struct {
 	epoch    int64 // under which it is owned; 0 if it isn't
 	sent     int64 // the greatest epoch that it was sent away with: it is frozen up to that
+	turn     int64 // of its last Drain
 	draining bool  // takes no commands
 	drained  bool  // nothing is under way
 	dirty    bool  // has rows in its outbox; known once it is drained
@@ -103,10 +104,11 @@ func (m *Machine) own(s shard.ID, o shard.Owned) {
 	}
 }
 
-// Drained says that nothing of a shard is under way, and whether there are rows
-// in its outbox.
-func (m *Machine) Drained(s shard.ID, epoch int64, dirty bool, now time.Duration) {
-	if h := &m.shards.held[s]; m.phase == in && h.draining && h.epoch == epoch {
+// Drained says that nothing of a shard is under way since the Drain of that turn,
+// and whether there are rows in its outbox. It may be late: the shard may have
+// been resumed since, and drain again, with commands under way.
+func (m *Machine) Drained(s shard.ID, turn int64, dirty bool, now time.Duration) {
+	if h := &m.shards.held[s]; m.phase == in && h.draining && h.turn == turn {
 		h.drained, h.dirty = true, dirty
 		m.send(now)
 	}
@@ -166,9 +168,10 @@ func (m *Machine) drain(now time.Duration) {
 		case h.draining:
 			m.patience(shard.ID(s), h, now)
 		case to == 0 || m.mayMove(h, to, now):
-			h.draining, h.drained, h.severed, h.since = true, false, false, now
+			m.turns++
+			h.turn, h.draining, h.drained, h.severed, h.since = m.turns, true, false, false, now
 			m.shards.moving++
-			m.add(Output{Do: Drain, Shard: shard.ID(s), Epoch: h.epoch})
+			m.add(Output{Do: Drain, Shard: shard.ID(s), Epoch: h.epoch, Turn: h.turn})
 		}
 		if to := m.goal(shard.ID(s)); to != m.id && to != 0 && !m.isReady(to, now) {
 			ask[to] = true

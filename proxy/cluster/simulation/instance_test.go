@@ -232,12 +232,12 @@ func (p *process) of(s shard.ID) []*inst {
 }
 
 // drain lets the instances of a shard finish what they have begun.
-func (p *process) drain(s shard.ID, epoch int64) {
+func (p *process) drain(s shard.ID, turn int64) {
 	left := p.of(s)
 	n := len(left)
 	done := func() {
 		if n--; n <= 0 {
-			p.on(0, func() { p.machine.Drained(s, epoch, false, p.clock()) })
+			p.on(0, func() { p.machine.Drained(s, turn, false, p.clock()) })
 		}
 	}
 	if n == 0 {

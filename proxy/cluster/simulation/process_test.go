@@ -220,7 +220,7 @@ func (p *process) do(o member.Output) {
 		p.begin(o.Member)
 	case member.Open: // instances come with their commands
 	case member.Drain:
-		p.drain(o.Shard, o.Epoch)
+		p.drain(o.Shard, o.Turn)
 	case member.Sever:
 		p.sever(o.Shard)
 	case member.Resume:

@@ -41,7 +41,7 @@ func (p *process) Do(o member.Output) {
 		p.owns[o.Shard] = true
 	case member.Drain:
 		delete(p.owns, o.Shard)
-		p.Drained(o.Shard, o.Epoch, false)
+		p.Drained(o.Shard, o.Turn, false)
 	case member.Close:
 		delete(p.owns, o.Shard)
 	case member.Drop:
