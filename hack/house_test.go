@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"proxy/discovery":        {"proxy/dialect", "proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
 	"proxy/eventsourced":     {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/instance":         {"proxy/entity"},
-	"proxy/keeper":           {"proxy/cluster/member", "proxy/entity", "proxy/lane", "proxy/live", "proxy/shard"}, // it keeps these two as the first says
+	"proxy/keeper":           {"proxy/cluster/member", "proxy/entity", "proxy/lane", "proxy/live", "proxy/outbox", "proxy/shard"}, // it keeps lanes and instances as the first says
 	"proxy/lane":             {"proxy/entity", "proxy/stats"},
 	"proxy/live/livetest":    {"proxy/entity", "proxy/live", "proto/..."},
 	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/shard", "proxy/stats", "proxy/valueentity", "proxy/wire"},

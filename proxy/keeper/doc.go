@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package keeper makes the instances and the lanes of this process follow its
-// membership: what package cluster says about shards is done to package live.
+// Package keeper makes the lanes, the instances and the outbox of this process
+// follow its membership: what package cluster says about shards is done to
+// packages live and outbox.
 //
 // With each membership begin fresh lanes, which stand at 0. Shards open and
 // close. One that is to move is drained: it takes nothing more, the function and
-// the store finish what they have, and the last instance that leaves has the
-// cluster told, which only then gives the shard away. When the membership is
+// the store finish what they have, and when the last instance has left, so does
+// the outbox with what it has begun; only then the cluster is told, which gives
+// the shard away. When the membership is
 // over everything is dropped, and its lanes end once the store has said what
 // became of their last commits; nobody is told that any more.
 //

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kairn-dev/kairn/proxy/cluster/member"
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
+	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/shard"
 )
 
@@ -30,6 +32,7 @@ type Membership interface {
 type Config struct {
 	Membership Membership
 	Instances  *live.Set
+	Outbox     *outbox.Pump // of the instances
 	Lanes      int
 	Lane       lane.Config // of each of them, but for what the Keeper sets
 }
@@ -42,11 +45,25 @@ type Keeper struct {
 
 	mu     sync.Mutex    // protects what follows; one thing is done at a time
 	member entity.Member // 0 if the process is none
+	lanes  atomic.Pointer[[]*lane.Lane]
 	end    context.CancelFunc
+	drains map[shard.ID]member.Output // that have not been taken back
 }
 
 // New returns a keeper of a process that is no member yet.
-func New(log *slog.Logger, cfg Config) *Keeper { return &Keeper{Config: cfg, log: log} }
+func New(log *slog.Logger, cfg Config) *Keeper {
+	return &Keeper{Config: cfg, log: log, drains: map[shard.ID]member.Output{}}
+}
+
+// LaneOf returns the lane that the instance key writes to; nil if the process is
+// no member.
+func (k *Keeper) LaneOf(key entity.Key) *lane.Lane {
+	lanes := k.lanes.Load()
+	if lanes == nil {
+		return nil
+	}
+	return (*lanes)[shard.Lane(key, len(*lanes))]
+}
 
 // Do carries out what the member has to do about itself and its shards, see
 // cluster.Keeper.
@@ -61,20 +78,35 @@ func (k *Keeper) Do(o member.Output) {
 	}
 	switch o.Do {
 	case member.Open:
+		k.Outbox.Open(o.Shard, o.Dirty)
 		k.Instances.Open(o.Shard)
 	case member.Drain:
-		// That the outbox may have rows is no more than that its next owner
-		// looks.
-		k.Instances.Drain(o.Shard, func() { k.Membership.Drained(o.Shard, o.Turn, true) })
+		k.drains[o.Shard] = o
+		k.Instances.Drain(o.Shard, func() { go k.asleep(o) }) // it may be called at once
 	case member.Sever:
 		k.Instances.Sever(o.Shard)
+		k.Outbox.Sever(o.Shard)
 	case member.Resume:
+		delete(k.drains, o.Shard)
+		k.Outbox.Resume(o.Shard)
 		k.Instances.Resume(o.Shard)
 	case member.Close:
+		delete(k.drains, o.Shard)
 		k.Instances.Close(o.Shard)
+		k.Outbox.Close(o.Shard)
 	case member.Drop:
 		k.drop()
 	default:
+	}
+}
+
+// asleep goes on with a drain that has not been taken back, whose instances are
+// asleep: what they have led to is next.
+func (k *Keeper) asleep(o member.Output) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.drains[o.Shard] == o {
+		k.Outbox.Drain(o.Shard, func(dirty bool) { k.Membership.Drained(o.Shard, o.Turn, dirty) })
 	}
 }
 
@@ -93,6 +125,8 @@ func (k *Keeper) begin(m entity.Member) {
 		})
 	}
 	k.member, k.end = m, end
+	k.lanes.Store(&lanes)
+	k.Outbox.Begin(m)
 	k.Instances.Begin(lanes)
 }
 
@@ -109,7 +143,10 @@ func (k *Keeper) evicted(m entity.Member) {
 // drop ends the membership. It is called with k.mu held.
 func (k *Keeper) drop() {
 	k.member = 0
+	clear(k.drains)
+	k.lanes.Store(nil)
 	k.Instances.Drop()
+	k.Outbox.Drop()
 	k.end()
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/live/livetest"
+	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/shard"
 	"github.com/kairn-dev/kairn/proxy/store/memstore"
@@ -37,7 +38,14 @@ type proxy struct {
 	cut    atomic.Bool // from the store
 	member atomic.Int64
 	drops  atomic.Int64
+	outbox outbox.Stats
 }
+
+// targets are where effects go, of which the lists have none.
+type targets struct{}
+
+func (targets) To(*entity.OutboxRow) string                           { return "" }
+func (targets) Deliver(_ *entity.OutboxRow, done func(entity.Answer)) { done(entity.Answer{}) }
 
 var errCut = errors.New("store is out of reach")
 
@@ -124,8 +132,16 @@ func start(t *testing.T, s *memstore.Store, name string) *proxy {
 		Limits: instance.Limits{Mailbox: 100, Undecided: 16, UndecidedBytes: 1 << 20, Answer: time.Minute, Sends: 3},
 		Idle:   time.Minute, Grace: 5 * time.Second, Loads: 64, Report: func(s string) { t.Errorf("%s: %s", name, s) },
 	})
+	pump := outbox.New(log, outbox.Config{
+		Rows: s, Calls: targets{}, Lane: func(key entity.Key) *lane.Lane { return p.LaneOf(key) },
+		MinPause: 100 * time.Millisecond, MaxPause: time.Second, MaxTries: 3, MaxRows: 10, Stats: &p.outbox,
+	})
+	p.set.Outbox = pump
+	known := make(chan struct{})
+	close(known)
+	go func() { p.ran <- pump.Run(ctx, known) }()
 	p.Keeper = keeper.New(log, keeper.Config{
-		Membership: p.Cluster, Instances: p.set, Lanes: 2,
+		Membership: p.Cluster, Instances: p.set, Outbox: pump, Lanes: 2,
 		Lane: lane.Config{Store: through, MaxWrites: 8, MaxBytes: 1 << 20, Stats: &lane.Stats{}},
 	})
 	go func() { p.ran <- p.Run(ctx) }()
@@ -136,8 +152,13 @@ func start(t *testing.T, s *memstore.Store, name string) *proxy {
 func (p *proxy) end(t *testing.T) {
 	t.Helper()
 	p.quit()
-	if err := <-p.ran; err != nil {
-		t.Errorf("Run = %v", err)
+	for range 2 {
+		if err := <-p.ran; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	}
+	if n := p.outbox.Rows.Load(); n != 0 {
+		t.Errorf("%d rows of the outbox are left", n)
 	}
 	p.cut.Store(false)
 	if err := errors.Join(p.set.Stop(t.Context()), p.Stop(t.Context())); err != nil {

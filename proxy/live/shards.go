@@ -43,7 +43,8 @@ func (s *Set) Open(at shard.ID) { s.gates[at].state.Store(true) }
 // Drain takes no more commands for a shard: they are refused with
 // [instance.ErrMoved], and so are those that the function has not got yet. done is
 // called when the others have their outcome and nothing of the shard is awake any
-// more, which may be before Drain returns; not after a Resume.
+// more, which may be before Drain returns. One that is on its way when Resume is
+// called still comes.
 func (s *Set) Drain(at shard.ID, done func()) {
 	s.gates[at].state.Store(false)
 	all := s.of(at, func(p *part, n int) {

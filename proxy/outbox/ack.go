@@ -20,23 +20,35 @@ type acks struct {
 
 // A batch is what a lane gets next.
 type batch struct {
-	writes   map[entity.Key]*entity.Write
+	writes   map[entity.Key]*ack
 	underway int // writes of the one before
 }
 
-// add stores w soon.
-func (a *acks) add(w entity.Write) {
+// An ack is what has become of some rows of one source.
+type ack struct {
+	entity.Write
+	box  *box
+	rows int
+}
+
+// add stores w soon, which is about a row of of. Without a membership it never is.
+func (a *acks) add(of *box, w entity.Write) {
 	l := a.pump.Lane(w.Key)
+	if l == nil {
+		a.pump.acked(of, 1)
+		return
+	}
 	a.mu.Lock()
 	b := a.lanes[l]
 	if b == nil {
-		b = &batch{writes: map[entity.Key]*entity.Write{}}
+		b = &batch{writes: map[entity.Key]*ack{}}
 		a.lanes[l] = b
 	}
 	if has := b.writes[w.Key]; has != nil {
-		merge(has, &w)
+		merge(&has.Write, &w)
+		has.rows++
 	} else {
-		b.writes[w.Key] = &w
+		b.writes[w.Key] = &ack{w, of, 1}
 	}
 	a.mu.Unlock()
 	a.flush(l, b)
@@ -71,17 +83,17 @@ func (a *acks) flush(l *lane.Lane, b *batch) {
 		return
 	}
 	writes := b.writes
-	b.writes, b.underway = map[entity.Key]*entity.Write{}, len(writes)
+	b.writes, b.underway = map[entity.Key]*ack{}, len(writes)
 	a.mu.Unlock()
 	for _, w := range writes {
 		// A chain of its own: whether it is stored says nothing about others.
-		l.Join(&lane.Chain{Verdict: func(err error) { a.verdict(l, b, err) }}, *w)
+		l.Join(&lane.Chain{Verdict: func(err error) { a.verdict(l, b, w, err) }}, w.Write)
 	}
 }
 
 // verdict is told of each write. One that was not stored is no harm: its rows are
 // carried out again by the next process, and their targets notice.
-func (a *acks) verdict(l *lane.Lane, b *batch, err error) {
+func (a *acks) verdict(l *lane.Lane, b *batch, w *ack, err error) {
 	if err != nil {
 		a.pump.log.Debug("what became of rows of the outbox was not stored", "err", err)
 	}
@@ -89,7 +101,15 @@ func (a *acks) verdict(l *lane.Lane, b *batch, err error) {
 	b.underway--
 	last := b.underway == 0
 	a.mu.Unlock()
+	a.pump.acked(w.box, w.rows)
 	if last {
 		a.flush(l, b)
 	}
+}
+
+// forget forgets the lanes of a membership that is over.
+func (a *acks) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lanes = map[*lane.Lane]*batch{}
 }

@@ -29,6 +29,11 @@
 // in the lane of its source. There is one batch of such writes under way in each
 // lane, and what comes meanwhile is the next one.
 //
+// A process that owns some shards of a service has the rows of these, of whichever
+// member they are: it reads them when a shard is opened that may have some
+// ([Pump.Open]), and has none under way when it says that it is drained
+// ([Pump.Drain]), not even the word to the store that one is done.
+//
 // All rows that are not done are in memory. How many an instance may have is
 // bounded, by whoever asks [Pump.Full] before it lets a command add some.
 package outbox

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,9 +41,9 @@ type Calls interface {
 type Config struct {
 	Rows     Rows
 	Calls    Calls
-	Lane     func(entity.Key) *lane.Lane // that an instance writes to
-	Member   entity.Member
-	MinPause time.Duration // before the second try; doubles with each one
+	Lane     func(entity.Key) *lane.Lane // that an instance writes to; nil if the process is no member
+	Member   entity.Member               // that owns every shard; 0 for one that is told what it owns
+	MinPause time.Duration               // before the second try; doubles with each one
 	MaxPause time.Duration
 	MaxTries int
 	MaxRows  int // that an instance may have
@@ -64,15 +63,14 @@ type Stats struct {
 // [Pump.Run]. Its methods may be called by any goroutine.
 type Pump struct {
 	Config
-	log  *slog.Logger
-	next atomic.Int64 // the last number of an id
-	acks acks
+	log    *slog.Logger
+	member atomic.Int64
+	next   atomic.Int64 // the last number of an id
+	acks   acks
+	wake   chan struct{} // has room for one: there are boxes to be read
 
-	mu      sync.Mutex // protects what follows, and the queues
-	queues  map[place]*queue
-	counts  map[entity.Key]int // rows that are not done, by their source
-	early   []*item            // that came before the store was read
-	started bool               // the store has been read
+	mu      sync.Mutex // protects what follows, the boxes and their queues
+	boxes   [shard.Count]*box
 	stopped bool
 }
 
@@ -90,19 +88,28 @@ type item struct {
 
 // New returns a Pump that knows of no rows yet.
 func New(log *slog.Logger, cfg Config) *Pump {
-	p := &Pump{Config: cfg, log: log, queues: map[place]*queue{}, counts: map[entity.Key]int{}}
+	p := &Pump{Config: cfg, log: log, wake: make(chan struct{}, 1)}
 	p.acks = acks{pump: p, lanes: map[*lane.Lane]*batch{}}
+	if cfg.Member != 0 {
+		p.Begin(cfg.Member)
+		for at := range shard.ID(shard.Count) {
+			p.Open(at, true)
+		}
+	}
 	return p
 }
 
 // Next returns an id for a row, which was never given out before.
-func (p *Pump) Next() entity.OutboxID { return entity.OutboxID{Member: p.Member, N: p.next.Add(1)} }
+func (p *Pump) Next() entity.OutboxID {
+	return entity.OutboxID{Member: entity.Member(p.member.Load()), N: p.next.Add(1)}
+}
 
 // Full reports whether source has so many rows that it must not get more.
 func (p *Pump) Full(source entity.Key) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.counts[source] >= p.MaxRows
+	b := p.boxes[shard.Of(source)]
+	return b != nil && b.counts[source] >= p.MaxRows
 }
 
 // Send has row carried out, which is stored. First, if it isn't nil, is called
@@ -111,18 +118,23 @@ func (p *Pump) Full(source entity.Key) bool {
 func (p *Pump) Send(row entity.OutboxRow, first func(entity.Answer)) {
 	it := &item{row, first}
 	p.mu.Lock()
+	b := p.boxes[shard.Of(row.Source)]
 	switch {
-	case p.stopped:
+	case p.stopped || b == nil:
+		why := errStopping
+		if b == nil {
+			why = errMoved
+		}
 		tell := it.waits()
 		p.mu.Unlock()
-		tell(entity.Answer{Err: errStopping})
-	case !p.started:
-		p.early = append(p.early, it)
+		tell(entity.Answer{Err: why})
+	case !b.read:
+		b.early = append(b.early, it)
 		p.mu.Unlock()
 	default:
-		p.enqueue(it)
+		at := p.enqueue(b, it)
 		p.mu.Unlock()
-		p.run(p.placeOf(&it.row))
+		p.run(b, at)
 	}
 }
 
@@ -147,8 +159,8 @@ func (it *item) waits() func(entity.Answer) {
 	return first
 }
 
-// Run reads what is stored as soon as ready is closed, and carries out all that
-// there is and comes until ctx ends.
+// Run reads what is stored of the shards that are open, from when ready is closed,
+// and carries out all that there is and comes until ctx ends.
 func (p *Pump) Run(ctx context.Context, ready <-chan struct{}) error {
 	defer p.stop()
 	select {
@@ -156,28 +168,63 @@ func (p *Pump) Run(ctx context.Context, ready <-chan struct{}) error {
 	case <-ctx.Done():
 		return nil
 	}
-	for pause := p.MinPause; ; pause = min(2*pause, p.MaxPause) {
-		rows, err := p.read(ctx)
-		if err == nil {
-			p.start(rows)
-			break
-		}
-		if ctx.Err() != nil {
+	pause := p.MinPause
+	for {
+		wait, err := (<-chan time.Time)(nil), p.readOpen(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return nil
+		case err == nil:
+			pause = p.MinPause
+		default:
+			p.log.Error("outbox was not read, trying again", "err", err)
+			wait = time.After(pause)
+			pause = min(2*pause, p.MaxPause)
 		}
-		p.log.Error("outbox was not read, trying again", "err", err)
 		select {
-		case <-time.After(pause):
+		case <-p.wake:
+		case <-wait:
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	<-ctx.Done()
+}
+
+// readOpen reads the rows of shards that were opened and not read, of neighbours
+// together.
+func (p *Pump) readOpen(ctx context.Context) error {
+	for first := shard.ID(0); first < shard.Count; {
+		boxes := p.unread(first)
+		if len(boxes) == 0 {
+			return nil
+		}
+		first = boxes[len(boxes)-1].at + 1
+		rows, err := p.read(ctx, boxes[0].at, first-1)
+		if err != nil {
+			return err
+		}
+		p.start(boxes, rows)
+	}
 	return nil
 }
 
-func (p *Pump) read(ctx context.Context) (rows []*item, err error) {
-	for row, err := range p.Rows.Outbox(ctx, 0, shard.Count-1) {
+// unread returns the boxes that are to be read, from first on up to a gap.
+func (p *Pump) unread(first shard.ID) (boxes []*box) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.boxes[first:] {
+		switch {
+		case b != nil && !b.read:
+			boxes = append(boxes, b)
+		case len(boxes) > 0:
+			return boxes
+		}
+	}
+	return boxes
+}
+
+func (p *Pump) read(ctx context.Context, first, last shard.ID) (rows []*item, err error) {
+	for row, err := range p.Rows.Outbox(ctx, first, last) {
 		if err != nil {
 			return nil, err
 		}
@@ -186,24 +233,36 @@ func (p *Pump) read(ctx context.Context) (rows []*item, err error) {
 	return rows, nil
 }
 
-// start begins with the rows that were stored before, and goes on with those that
-// came meanwhile. Rows of this process that were stored meanwhile are among these,
-// or still to come: each is sent when its command is released.
-func (p *Pump) start(rows []*item) {
+// start begins with the rows of some boxes that were stored before, and goes on
+// with those that came meanwhile. Rows of this process that were stored since a
+// box was opened are among these, or still to come: each is sent when its command
+// is released.
+func (p *Pump) start(boxes []*box, rows []*item) {
+	type queued struct {
+		b  *box
+		at place
+	}
+	var all []queued
 	p.mu.Lock()
-	rows = slices.DeleteFunc(rows, func(it *item) bool { return it.row.ID.Member == p.Member })
-	rows = append(rows, p.early...)
-	p.early, p.started = nil, true
-	var places []place
 	for _, it := range rows {
-		places = append(places, p.enqueue(it))
+		b := boxes[shard.Of(it.row.Source)-boxes[0].at]
+		if id := it.row.ID; !b.gone && (id.Member != entity.Member(p.member.Load()) || id.N <= b.mark) {
+			all = append(all, queued{b, p.enqueue(b, it)})
+		}
+	}
+	before := len(all)
+	for _, b := range boxes {
+		for _, it := range b.early {
+			all = append(all, queued{b, p.enqueue(b, it)})
+		}
+		b.early, b.read = nil, true
 	}
 	p.mu.Unlock()
-	if len(rows) > 0 {
-		p.log.Info("outbox has rows from before", "rows", len(rows), "parked", p.Stats.Parked.Load())
+	if before > 0 {
+		p.log.Info("outbox has rows from before", "rows", before, "parked", p.Stats.Parked.Load())
 	}
-	for _, at := range places {
-		p.run(at)
+	for _, q := range all {
+		p.run(q.b, q.at)
 	}
 }
 
@@ -212,21 +271,11 @@ func (p *Pump) start(rows []*item) {
 func (p *Pump) stop() {
 	p.mu.Lock()
 	p.stopped = true
-	waiting := p.early
-	p.early = nil
 	var tell []func(entity.Answer)
-	for _, q := range p.queues {
-		if q.timer != nil {
-			q.timer.Stop()
+	for _, b := range p.boxes {
+		if b != nil {
+			tell = append(tell, b.halt()...)
 		}
-		items := q.items
-		if q.busy {
-			items = items[1:] // whoever has the first one tells
-		}
-		waiting = append(waiting, items...)
-	}
-	for _, it := range waiting {
-		tell = append(tell, it.waits())
 	}
 	p.mu.Unlock()
 	for _, t := range tell {

@@ -23,18 +23,22 @@ type queue struct {
 var errWaits = fmt.Errorf("waits for its turn, it is done later: %w", entity.ErrUnknownOutcome)
 
 // enqueue adds it where it belongs and returns where that is. p.mu is held.
-func (p *Pump) enqueue(it *item) place {
+func (p *Pump) enqueue(b *box, it *item) place {
 	at := p.placeOf(&it.row)
-	p.counts[it.row.Source]++
+	if b.queues == nil {
+		b.queues, b.counts = map[place]*queue{}, map[entity.Key]int{}
+	}
+	b.counts[it.row.Source]++
 	p.Stats.Rows.Add(1)
 	if it.row.Parked {
+		b.parked++
 		p.Stats.Parked.Add(1)
 		return at
 	}
-	q := p.queues[at]
+	q := b.queues[at]
 	if q == nil {
 		q = &queue{}
-		p.queues[at] = q
+		b.queues[at] = q
 	}
 	q.items = append(q.items, it)
 	if q.timer != nil && it.first != nil {
@@ -47,17 +51,17 @@ func (p *Pump) enqueue(it *item) place {
 
 // run tries the rows at a place until one has to be waited for, unless somebody
 // does already.
-func (p *Pump) run(at place) {
+func (p *Pump) run(b *box, at place) {
 	for {
-		it := p.begin(at)
+		it := p.begin(b, at)
 		if it == nil {
 			return
 		}
 		var turns atomic.Uint32 // whoever comes second goes on
 		done := func(a entity.Answer) {
-			p.done(at, it, a)
+			p.done(b, at, it, a)
 			if turns.Add(1) == 2 {
-				p.run(at)
+				p.run(b, at)
 			}
 		}
 		p.try(it, done)
@@ -68,11 +72,11 @@ func (p *Pump) run(at place) {
 }
 
 // begin returns the row to be tried now, nil if there is none.
-func (p *Pump) begin(at place) *item {
+func (p *Pump) begin(b *box, at place) *item {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q := p.queues[at]
-	if q == nil || q.busy || q.timer != nil || p.stopped {
+	q := b.queues[at]
+	if q == nil || q.busy || q.timer != nil || p.stopped || b.gone || b.quiet {
 		return nil
 	}
 	it := q.items[0]
@@ -82,11 +86,12 @@ func (p *Pump) begin(at place) *item {
 			q.timer = nil
 			it.row.Due = time.Time{}
 			p.mu.Unlock()
-			p.run(at)
+			p.run(b, at)
 		})
 		return nil
 	}
 	q.busy = true
+	b.tries++
 	return it
 }
 
@@ -99,29 +104,46 @@ func (p *Pump) try(it *item, done func(entity.Answer)) {
 }
 
 // done says how a try of it, the first row at a place, has ended.
-func (p *Pump) done(at place, it *item, a entity.Answer) {
+func (p *Pump) done(b *box, at place, it *item, a entity.Answer) {
 	p.mu.Lock()
-	q := p.queues[at]
+	q := b.queues[at]
 	q.busy = false
-	w := p.judge(it, a.Err)
-	if gone := it.row.Due.IsZero(); gone { // else it is tried again
-		q.items[0] = nil
-		q.items = q.items[1:]
-		if len(q.items) == 0 {
-			delete(p.queues, at)
+	b.tries--
+	var w entity.Write
+	if !b.gone && !b.severed { // else it is the next owner's
+		w = p.judge(b, it, a.Err)
+		if gone := it.row.Due.IsZero(); gone { // else it is tried again
+			q.items[0] = nil
+			q.items = q.items[1:]
+			if len(q.items) == 0 {
+				delete(b.queues, at)
+			}
 		}
 	}
-	tell := it.waits() // now, or somebody who ends the pump may do so too
+	if !w.Empty() {
+		b.acks++
+	}
+	tell, settled := it.waits(), b.settled() // now, or somebody who ends the pump may do so too
 	p.mu.Unlock()
 	if !w.Empty() {
-		p.acks.add(w)
+		p.acks.add(b, w)
 	}
 	tell(a)
+	settled()
+}
+
+// acked says that the store has decided about what became of n rows.
+func (p *Pump) acked(b *box, n int) {
+	p.mu.Lock()
+	b.acks -= n
+	settled := b.settled()
+	p.mu.Unlock()
+	settled()
 }
 
 // judge decides what a try that ended with err means, and returns what is to be
 // stored about it. A row whose Due is set then is to be tried again. p.mu is held.
-func (p *Pump) judge(it *item, err error) entity.Write {
+func (p *Pump) judge(b *box, it *item, err error) entity.Write {
 	row := &it.row
 	row.Due = time.Time{}
 	w := entity.Write{Key: row.Source}
@@ -132,7 +154,7 @@ func (p *Pump) judge(it *item, err error) entity.Write {
 			p.Stats.Refused.Add(1)
 			p.log.Warn("refused by its target", "row", row.ID, "source", row.Source.String(), "target", target(row), "err", err)
 		}
-		p.finished(row)
+		p.finished(b, row)
 		w.Sent = []entity.OutboxID{row.ID}
 		if row.Kind == entity.Purge {
 			w.Trim = row.Seq
@@ -144,6 +166,7 @@ func (p *Pump) judge(it *item, err error) entity.Write {
 	p.Stats.Retried.Add(1)
 	if hopeless(err) || row.Attempts >= p.MaxTries && !away(err) {
 		row.Parked = true
+		b.parked++
 		p.Stats.Parked.Add(1)
 		p.log.Error("parked", "row", row.ID, "source", row.Source.String(), "target", target(row), "tries", row.Attempts, "err", err)
 	} else {
@@ -158,10 +181,10 @@ func (p *Pump) judge(it *item, err error) entity.Write {
 }
 
 // finished notes that row is done. p.mu is held.
-func (p *Pump) finished(row *entity.OutboxRow) {
+func (p *Pump) finished(b *box, row *entity.OutboxRow) {
 	p.Stats.Rows.Add(-1)
-	if p.counts[row.Source]--; p.counts[row.Source] == 0 {
-		delete(p.counts, row.Source)
+	if b.counts[row.Source]--; b.counts[row.Source] == 0 {
+		delete(b.counts, row.Source)
 	}
 }
 
