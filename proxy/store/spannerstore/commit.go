@@ -53,7 +53,9 @@ func (s *Store) commit(ctx context.Context, at entity.Position, writes []entity.
 	defer cancel()
 	// At least once is what it is: the library and the lane send the same
 	// commit again, and the lane makes that harmless.
-	_, err := s.client.Apply(limited, changes, spanner.ApplyAtLeastOnce())
+	client := s.client()
+	_, err := client.Apply(limited, changes, spanner.ApplyAtLeastOnce())
+	s.conn.heard(ctx, client, err)
 	return s.explain(ctx, at, writes, err)
 }
 

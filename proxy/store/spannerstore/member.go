@@ -79,7 +79,7 @@ func (s *Store) lapsed(all []living) (gone []entity.Member, err error) {
 // join is one transaction: it makes a member after it has evicted those that
 // evict returns.
 func (s *Store) join(ctx context.Context, lanes int, nonce string, evict func([]living) ([]entity.Member, error)) (m entity.Member, err error) {
-	_, err = s.client.ReadWriteTransaction(ctx, func(ctx context.Context, txn *spanner.ReadWriteTransaction) error {
+	_, err = s.client().ReadWriteTransaction(ctx, func(ctx context.Context, txn *spanner.ReadWriteTransaction) error {
 		all, err := s.members(ctx, txn)
 		if err != nil {
 			return err
@@ -151,7 +151,7 @@ func (s *Store) Leave(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
-	if _, err := s.client.Apply(ctx, []*spanner.Mutation{s.remove(m)}, spanner.ApplyAtLeastOnce()); err != nil {
+	if _, err := s.client().Apply(ctx, []*spanner.Mutation{s.remove(m)}, spanner.ApplyAtLeastOnce()); err != nil {
 		return fmt.Errorf("leave service %s: %w", s.cfg.Service, err)
 	}
 	return nil

@@ -29,7 +29,7 @@ func another(t *testing.T, s *Store, wait time.Duration, options ...option.Clien
 // lapse makes the lease of m one that was last renewed a while ago.
 func lapse(t *testing.T, s *Store, m entity.Member) {
 	t.Helper()
-	_, err := s.client.Apply(t.Context(), []*spanner.Mutation{spanner.Update("Members", []string{"Bucket", "Service", "Member", "RenewedAt"},
+	_, err := s.client().Apply(t.Context(), []*spanner.Mutation{spanner.Update("Members", []string{"Bucket", "Service", "Member", "RenewedAt"},
 		[]any{s.home, s.cfg.Service, int64(m), time.Now().Add(-leaseTime - 2*leaseMargin)})})
 	if err != nil {
 		t.Fatal(err)

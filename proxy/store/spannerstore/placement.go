@@ -28,7 +28,9 @@ const sight = "SELECT p.Version, p.Incarnation, p.NextMember," +
 // Renew makes the lease of a member as new: one call, which reads nothing and
 // waits for no transaction but the one that evicts it.
 func (s *Store) Renew(ctx context.Context, m entity.Member) error {
-	_, err := s.client.Apply(ctx, []*spanner.Mutation{s.renew(m)}, spanner.ApplyAtLeastOnce())
+	client := s.client()
+	_, err := client.Apply(ctx, []*spanner.Mutation{s.renew(m)}, spanner.ApplyAtLeastOnce())
+	s.conn.heard(ctx, client, err)
 	if spanner.ErrCode(err) == codes.NotFound && gone(err) == nil {
 		err = entity.ErrNoMember
 	} else if err != nil {
@@ -46,7 +48,7 @@ func (s *Store) Look(ctx context.Context, known entity.Placement, neighbour enti
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	s.stats.Reads.Add(1)
-	err = s.client.Single().Query(ctx, spanner.Statement{SQL: sight, Params: map[string]any{
+	err = s.client().Single().Query(ctx, spanner.Statement{SQL: sight, Params: map[string]any{
 		"bucket": s.home, "service": s.cfg.Service, "member": int64(neighbour),
 		"incarnation": known.Incarnation, "version": known.Version,
 	}}).Do(func(row *spanner.Row) error {
@@ -80,7 +82,7 @@ func (s *Store) Transact(ctx context.Context, decide func(entity.Placement, []en
 		return after, fmt.Errorf("transition of the placement: %w", context.Cause(ctx))
 	}
 	var tr entity.Transition
-	_, err = s.client.ReadWriteTransaction(ctx, func(ctx context.Context, txn *spanner.ReadWriteTransaction) error {
+	_, err = s.client().ReadWriteTransaction(ctx, func(ctx context.Context, txn *spanner.ReadWriteTransaction) error {
 		before, err := s.placement(ctx, txn)
 		if err != nil {
 			return err

@@ -23,10 +23,12 @@ func (s *Store) find(ctx context.Context, table string, key spanner.Key, columns
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	s.stats.Reads.Add(1)
-	row, err := s.client.Single().ReadRow(ctx, table, key, columns)
+	client := s.client()
+	row, err := client.Single().ReadRow(ctx, table, key, columns)
 	if errors.Is(err, spanner.ErrRowNotFound) {
 		return nil, nil
 	}
+	s.conn.heard(ctx, client, err)
 	return row, err
 }
 
@@ -95,7 +97,8 @@ func (s *Store) scan(ctx context.Context, table string, keys spanner.KeySet, col
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.stats.Reads.Add(1)
-	rows := s.client.Single().Read(ctx, table, keys, columns)
+	client := s.client()
+	rows := client.Single().Read(ctx, table, keys, columns)
 	defer rows.Stop()
 	stalled := time.AfterFunc(readLimit, func() { cancel(errStalled) })
 	defer stalled.Stop()
@@ -105,6 +108,7 @@ func (s *Store) scan(ctx context.Context, table string, keys spanner.KeySet, col
 			return nil
 		}
 		if err != nil {
+			s.conn.heard(ctx, client, err)
 			return errors.Join(context.Cause(ctx), err)
 		}
 		stalled.Stop()

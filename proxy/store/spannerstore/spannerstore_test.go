@@ -106,7 +106,7 @@ func open(t testing.TB, options ...option.ClientOption) *Store {
 // evict takes the right to write from m, as another process would.
 func evict(t testing.TB, s *Store, m entity.Member) {
 	t.Helper()
-	if _, err := s.client.Apply(context.Background(), []*spanner.Mutation{s.remove(m)}); err != nil {
+	if _, err := s.client().Apply(context.Background(), []*spanner.Mutation{s.remove(m)}); err != nil {
 		t.Fatal(err)
 	}
 }

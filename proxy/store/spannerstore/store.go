@@ -44,7 +44,7 @@ type Config struct {
 type Store struct {
 	cfg     Config
 	log     *slog.Logger
-	client  *spanner.Client
+	conn    connection
 	home    int64              // the bucket of the service's own rows
 	buckets [shard.Count]int64 // those of its shards
 	lease   lease
@@ -71,31 +71,25 @@ func Open(ctx context.Context, log *slog.Logger, cfg Config) (*Store, error) {
 		s.buckets[i] = bucket(cfg.Service, i)
 	}
 	options := append([]option.ClientOption{option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(s.stats.count))}, cfg.Options...)
-	var err error
-	if s.client, err = connect(ctx, cfg.Database, options); err != nil {
+	s.conn.log, s.conn.name, s.conn.options = log, cfg.Database, options
+	if err := s.conn.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := check(ctx, s.client, cfg.Database); err != nil {
-		s.client.Close()
+	if err := check(ctx, s.client(), cfg.Database); err != nil {
+		s.conn.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func connect(ctx context.Context, name string, options []option.ClientOption) (*spanner.Client, error) {
-	// The native metrics go to Google's own monitoring; ours say the same.
-	client, err := spanner.NewClientWithConfig(ctx, name, spanner.ClientConfig{DisableNativeMetrics: true}, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", name, err)
-	}
-	return client, nil
-}
-
 // Close gives up the connection. What is under way fails.
 func (s *Store) Close() error {
-	s.client.Close()
+	s.conn.close()
 	return nil
 }
+
+// client returns the client to use for the next call.
+func (s *Store) client() *spanner.Client { return s.conn.current.Load() }
 
 // bucket returns what the keys of a shard begin with; -1 stands for the service
 // itself. It spreads the shards of all services over the whole of the key space,
