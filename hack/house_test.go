@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"proxy":                  {"proxy/...", "proto/..."},
 	"proxy/action":           {"proxy/dialect", "proxy/entity", "proxy/instance", "proxy/live", "proxy/route", "proxy/wire"}, // live: it is over a live.Stream
 	"proxy/cluster":          {"proxy/cluster/member", "proxy/entity", "proxy/shard", "proxy/stats", "proto/..."},
+	"proxy/cluster/gate":     {"proxy/entity", "proxy/shard"},
 	"proxy/cluster/member":   {"proxy/entity", "proxy/shard"},
 	"proxy/crdt":             {"proxy/entity", "proxy/wire", "proto/..."},
 	"proxy/dialect":          {"proto/..."},
@@ -88,7 +89,7 @@ var testMayImport = map[string][]string{
 // pure names the packages that decide and touch nothing: no input or output, no
 // clock, no chance.
 var pure = []string{
-	"proxy/cluster/member", "proxy/crdt", "proxy/dialect", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
+	"proxy/cluster/gate", "proxy/cluster/member", "proxy/crdt", "proxy/dialect", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
 	"proxy/store/record", "proxy/transcode", "proxy/valueentity", "proxy/wire",
 	"webhook/inject", "webhook/mark",
 }
