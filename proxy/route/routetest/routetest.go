@@ -22,10 +22,20 @@ import (
 // file is the name of the file that is compiled.
 const file = "test.proto"
 
-// Catalogue returns the catalogue of a function that serves all services of a
-// file: as actions, unless types has another entity type for the full name of
-// one. The file may import what is linked into the test.
+// Catalogue returns the catalogue of the function that [Spec] describes.
 func Catalogue(t testing.TB, text string, types map[string]string) *route.Catalogue {
+	t.Helper()
+	c, err := route.Parse(Spec(t, text, types), []string{route.Action, route.CRDT, route.EventSourced, route.ValueEntity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Spec describes a function that serves all services of a file: as actions, unless
+// types has another entity type for the full name of one. The file may import what
+// is linked into the test.
+func Spec(t testing.TB, text string, types map[string]string) *cloudstate.EntitySpec {
 	t.Helper()
 	spec := new(cloudstate.EntitySpec)
 	f := compile(t, text)
@@ -41,11 +51,7 @@ func Catalogue(t testing.TB, text string, types map[string]string) *route.Catalo
 	if spec.Proto, err = proto.Marshal(set); err != nil {
 		t.Fatal(err)
 	}
-	c, err := route.Parse(spec, []string{route.Action, route.CRDT, route.EventSourced, route.ValueEntity})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return spec
 }
 
 // add adds a file and what it imports to set.
