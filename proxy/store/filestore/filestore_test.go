@@ -35,6 +35,10 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return mustOpen(t, t.TempDir()) })
 }
 
+func TestStoreWithFaults(t *testing.T) {
+	storetest.RunWithFaults(t, func(t *testing.T) storetest.Store { return mustOpen(t, t.TempDir()) })
+}
+
 // TestStoreThatForgets runs the suite on a store that has to look up the last
 // event of nearly every key.
 func TestStoreThatForgets(t *testing.T) {

@@ -13,6 +13,10 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Store { return New() })
 }
 
+func TestStoreWithFaults(t *testing.T) {
+	storetest.RunWithFaults(t, func(*testing.T) storetest.Store { return New() })
+}
+
 func TestPlacement(t *testing.T) {
 	storetest.Placement(t, func(*testing.T) storetest.Shared { return New() })
 }

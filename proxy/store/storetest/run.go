@@ -16,7 +16,10 @@ import (
 var cart = entity.Key{Entity: "shop.Cart/cart", ID: "a"}
 
 // Run tests the store that open returns, which must be empty.
-func Run(t *testing.T, open func(*testing.T) Store) {
+func Run(t *testing.T, open func(*testing.T) Store) { run(t, nil, open) }
+
+// run runs the tests that are named, all of them if only is nil.
+func run(t *testing.T, only []string, open func(*testing.T) Store) {
 	for _, tt := range []struct {
 		name string
 		test func(t *testing.T, s Store)
@@ -63,7 +66,9 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"ListsInstances", testInstances},
 		{"DoesAsTheModelDoes", testModel},
 	} {
-		t.Run(tt.name, func(t *testing.T) { tt.test(t, open(t)) })
+		if only == nil || slices.Contains(only, tt.name) {
+			t.Run(tt.name, func(t *testing.T) { tt.test(t, open(t)) })
+		}
 	}
 }
 
@@ -190,7 +195,7 @@ type limited interface{ MaxKey() int }
 // allowed to refuse are not among them.
 func awkward(s Store) []entity.Key {
 	keys := allAwkward()
-	if l, ok := s.(limited); ok {
+	if l, ok := as[limited](s); ok {
 		keys = slices.DeleteFunc(keys, func(k entity.Key) bool { return len(k.Entity)+len(k.ID) > l.MaxKey() })
 	}
 	return keys

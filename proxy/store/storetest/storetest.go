@@ -78,11 +78,26 @@ type Ledger interface {
 // evict takes the right to write from m.
 func evict(t *testing.T, s Store, m entity.Member) {
 	t.Helper()
-	if e, ok := s.(interface{ Evict(m entity.Member) }); ok {
+	if e, ok := as[interface{ Evict(m entity.Member) }](s); ok {
 		e.Evict(m)
 		return
 	}
 	join(t, s, 1)
+}
+
+// as returns s as a T, or the store in it that is one.
+func as[T any](s Store) (T, bool) {
+	for {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		w, ok := s.(interface{ Unwrap() Store })
+		if !ok {
+			var none T
+			return none, false
+		}
+		s = w.Unwrap()
+	}
 }
 
 func join(t *testing.T, s Store, lanes int) entity.Member {
