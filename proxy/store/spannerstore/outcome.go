@@ -4,7 +4,6 @@ package spannerstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -34,12 +33,13 @@ func (s *Store) explain(ctx context.Context, at entity.Position, writes []entity
 // conflict tells apart why a row was not as a commit expects it. It looks at the
 // rows, and not at which of them Spanner names first: if the lane is not there
 // any more, then that is the reason, whatever else has changed since; if it is,
-// then the commit was not applied.
+// then the commit was not applied. While they can't be read nothing is known, whatever
+// err says.
 func (s *Store) conflict(ctx context.Context, at entity.Position, writes []entity.Write, err error) error {
 	n, ok, lost := s.Position(ctx, at.Member, at.Lane)
 	switch {
 	case lost != nil:
-		return errors.Join(err, lost)
+		return unknown(lost, err)
 	case !ok || n != at.N:
 		return fmt.Errorf("%w: %w", err, entity.ErrLaneMoved)
 	}
@@ -50,7 +50,7 @@ func (s *Store) conflict(ctx context.Context, at entity.Position, writes []entit
 		}
 		row, lost := s.find(ctx, "Replies", s.row(writes[i].Key, []byte(r.Key)), "Expires")
 		if lost != nil {
-			return errors.Join(err, lost)
+			return unknown(lost, err)
 		}
 		if row != nil {
 			return fmt.Errorf("%s of %v: %w", r.Method, writes[i].Key, entity.ErrRepeated)
@@ -58,6 +58,12 @@ func (s *Store) conflict(ctx context.Context, at entity.Position, writes []entit
 	}
 	s.stats.Violations.Add(1)
 	return fmt.Errorf("%w: %w", err, entity.ErrRefused)
+}
+
+// unknown returns an error that says why something is not known, and wraps nothing
+// that would say more.
+func unknown(lost, err error) error {
+	return fmt.Errorf("%v, and why is not known: %w", err, lost) //nolint:errorlint // err may claim what isn't sure
 }
 
 // gone returns err if it says that there is no such session or database, rather
