@@ -23,6 +23,28 @@ checks.push(["REST", async () => {
   });
   equal(await response.json(), { text: "Hello, Ann!" });
 }]);
+/** converse opens a WebSocket, says all that is to be said, and returns what came and how it ended. */
+function converse(base, method, ...messages) {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(base.replace("http", "ws") + "/greet.Greeter/" + method);
+    const came = [];
+    socket.onopen = () => messages.forEach((m) => socket.send(m));
+    socket.onmessage = (event) => came.push(JSON.parse(event.data));
+    socket.onclose = (event) => resolve({ came, code: event.code });
+  });
+}
+
+checks.push(["WebSocket, both ways", async () => {
+  equal(await converse(baseUrl, "GreetEach", '{"name":"Ann"}', '{"name":"Bob"}', ""),
+    { came: [{ text: "Hello, Ann!" }, { text: "Hello, Bob!" }], code: 1000 });
+}]);
+checks.push(["WebSocket, refused", async () => {
+  const { came, code } = await converse(baseUrl, "GreetInAllLanguages", "{}");
+  equal([came.at(-1).error.message.includes("whom?"), code], [true, 4002]);
+}]);
+checks.push(["WebSocket to a proxy that doesn't know the page's origin", async () => {
+  equal(await converse(strange, "GreetEach", "{}"), { came: [], code: 1006 });
+}]);
 checks.push(["a proxy that doesn't know the page's origin", async () => {
   const answered = await fetch(strange + "/greetings", { method: "POST", body: "{}", headers: { "content-type": "application/json" } })
     .then(() => true, () => false);
