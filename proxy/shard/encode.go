@@ -17,10 +17,27 @@ import (
 // Encode returns t as it is stored: some 4 KB, and about 100 bytes for each
 // member.
 func (t *Table) Encode() (entity.Placement, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(t.message(all[:]))
+	if err != nil {
+		return entity.Placement{}, fmt.Errorf("encode placement: %w", err)
+	}
+	return entity.Placement{Incarnation: t.Incarnation, Version: t.Version, NextMember: t.NextMember, Table: b}, nil
+}
+
+// all are all shards.
+var all = func() (all [Count]uint32) {
+	for s := range all {
+		all[s] = uint32(s)
+	}
+	return all
+}()
+
+// message returns t with those of its shards that are named.
+func (t *Table) message(shards []uint32) *placementpb.Table {
 	m := &placementpb.Table{
 		Members: make([]*placementpb.Member, len(t.Members)),
-		Owners:  make([]uint32, Count),
-		Epochs:  make([]uint64, Count),
+		Owners:  make([]uint32, len(shards)),
+		Epochs:  make([]uint64, len(shards)),
 		Weights: &placementpb.Weights{Generation: uint64(t.Weights.Generation)},
 		Layout:  &placementpb.Layout{Hash: uint32(t.Layout.Hash), Shards: uint32(t.Layout.Shards)},
 	}
@@ -33,10 +50,11 @@ func (t *Table) Encode() (entity.Placement, error) {
 		}
 	}
 	var dirty [Count / 8]byte
-	for s, o := range t.Shards {
-		m.Owners[s], m.Epochs[s] = at[o.Owner], uint64(o.Epoch)
+	for i, s := range shards {
+		o := t.Shards[s]
+		m.Owners[i], m.Epochs[i] = at[o.Owner], uint64(o.Epoch)
 		if o.Dirty {
-			dirty[s/8] |= 1 << (s % 8)
+			dirty[i/8] |= 1 << (i % 8)
 		}
 	}
 	m.Dirty = trimmed(dirty[:])
@@ -46,11 +64,7 @@ func (t *Table) Encode() (entity.Placement, error) {
 	for _, name := range slices.Sorted(maps.Keys(t.Layout.Keys)) {
 		m.Layout.Entities = append(m.Layout.Entities, &placementpb.Entity{Name: name, Key: t.Layout.Keys[name]})
 	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		return entity.Placement{}, fmt.Errorf("encode placement: %w", err)
-	}
-	return entity.Placement{Incarnation: t.Incarnation, Version: t.Version, NextMember: t.NextMember, Table: b}, nil
+	return m
 }
 
 // trimmed returns b without the zeros at its end.
@@ -70,11 +84,15 @@ func Decode(p entity.Placement) (*Table, error) {
 	}
 	t := New(p.Incarnation)
 	t.Version, t.NextMember = p.Version, max(p.NextMember, 1)
-	err := errors.Join(t.decodeMembers(m.GetMembers()), t.decodeShards(m), t.decodeWeights(m.GetWeights()), t.decodeLayout(m.GetLayout()))
-	if err != nil {
+	if err := t.decode(m, all[:]); err != nil {
 		return nil, fmt.Errorf("placement %d: %w", p.Version, err)
 	}
 	return t, nil
+}
+
+// decode reads m, which has those shards, or none.
+func (t *Table) decode(m *placementpb.Table, shards []uint32) error {
+	return errors.Join(t.decodeMembers(m.GetMembers()), t.decodeShards(m, shards), t.decodeWeights(m.GetWeights()), t.decodeLayout(m.GetLayout()))
 }
 
 // maxSlot is more than there can be members of a service.
@@ -100,25 +118,21 @@ func (t *Table) decodeMembers(members []*placementpb.Member) error {
 	return nil
 }
 
-func (t *Table) decodeShards(m *placementpb.Table) error {
-	owners, epochs := m.GetOwners(), m.GetEpochs()
-	if len(owners) != len(epochs) || len(owners) != 0 && len(owners) != Count || len(m.GetDirty()) > Count/8 {
-		return fmt.Errorf("%d owners and %d epochs of shards, %d bytes of bits", len(owners), len(epochs), len(m.GetDirty()))
+func (t *Table) decodeShards(m *placementpb.Table, shards []uint32) error {
+	owners, epochs, dirty := m.GetOwners(), m.GetEpochs(), m.GetDirty()
+	if len(owners) != len(epochs) || len(owners) != 0 && len(owners) != len(shards) || len(dirty) > Count/8 {
+		return fmt.Errorf("%d owners and %d epochs of shards, %d bytes of bits", len(owners), len(epochs), len(dirty))
 	}
-	for s, at := range owners {
-		o := &t.Shards[s]
-		if at > 0 && int(at) > len(t.Members) || int64(epochs[s]) < 0 {
-			return fmt.Errorf("shard %d has owner %d of %d, epoch %d", s, at, len(t.Members), int64(epochs[s]))
+	for i, at := range owners {
+		s, epoch := shards[i], int64(epochs[i])
+		if at > 0 && int(at) > len(t.Members) || epoch < 0 {
+			return fmt.Errorf("shard %d has owner %d of %d, epoch %d", s, at, len(t.Members), epoch)
 		}
+		o := Owned{Epoch: epoch, Dirty: i/8 < len(dirty) && dirty[i/8]&(1<<(i%8)) != 0}
 		if at > 0 {
 			o.Owner = t.Members[at-1].ID
 		}
-		o.Epoch = int64(epochs[s])
-	}
-	for i, b := range m.GetDirty() {
-		for bit := range 8 {
-			t.Shards[8*i+bit].Dirty = b&(1<<bit) != 0
-		}
+		t.Shards[s] = o
 	}
 	return nil
 }

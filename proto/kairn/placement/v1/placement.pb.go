@@ -119,6 +119,98 @@ func (x *Table) GetLayout() *Layout {
 	return nil
 }
 
+// What whoever watches the placement is told: first everything, then what has
+// changed.
+type Update struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the row, as it is after this.
+	Incarnation string `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Version     uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	NextMember  uint64 `protobuf:"varint,3,opt,name=next_member,json=nextMember,proto3" json:"next_member,omitempty"`
+	// The version, of the same incarnation, that this is to be applied to; 0 if it
+	// says everything.
+	Since uint64 `protobuf:"varint,4,opt,name=since,proto3" json:"since,omitempty"`
+	// If since is not 0, owners, epochs and dirty are of the shards in changed, in
+	// that order; all else is as it is.
+	Table *Table `protobuf:"bytes,5,opt,name=table,proto3" json:"table,omitempty"`
+	// Numbers of shards, ascending.
+	Changed       []uint32 `protobuf:"varint,6,rep,packed,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Update) Reset() {
+	*x = Update{}
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Update) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Update) ProtoMessage() {}
+
+func (x *Update) ProtoReflect() protoreflect.Message {
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Update.ProtoReflect.Descriptor instead.
+func (*Update) Descriptor() ([]byte, []int) {
+	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Update) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *Update) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Update) GetNextMember() uint64 {
+	if x != nil {
+		return x.NextMember
+	}
+	return 0
+}
+
+func (x *Update) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Update) GetTable() *Table {
+	if x != nil {
+		return x.Table
+	}
+	return nil
+}
+
+func (x *Update) GetChanged() []uint32 {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
 // One proxy process of the service.
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -141,7 +233,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[1]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -153,7 +245,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[1]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -166,7 +258,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{1}
+	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Member) GetId() uint64 {
@@ -238,7 +330,7 @@ type Weights struct {
 
 func (x *Weights) Reset() {
 	*x = Weights{}
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[2]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -250,7 +342,7 @@ func (x *Weights) String() string {
 func (*Weights) ProtoMessage() {}
 
 func (x *Weights) ProtoReflect() protoreflect.Message {
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[2]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -263,7 +355,7 @@ func (x *Weights) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Weights.ProtoReflect.Descriptor instead.
 func (*Weights) Descriptor() ([]byte, []int) {
-	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{2}
+	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Weights) GetGeneration() uint64 {
@@ -290,7 +382,7 @@ type Weight struct {
 
 func (x *Weight) Reset() {
 	*x = Weight{}
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[3]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +394,7 @@ func (x *Weight) String() string {
 func (*Weight) ProtoMessage() {}
 
 func (x *Weight) ProtoReflect() protoreflect.Message {
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[3]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +407,7 @@ func (x *Weight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Weight.ProtoReflect.Descriptor instead.
 func (*Weight) Descriptor() ([]byte, []int) {
-	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{3}
+	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Weight) GetRevision() string {
@@ -347,7 +439,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[4]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +451,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[4]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +464,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{4}
+	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Layout) GetHash() uint32 {
@@ -408,7 +500,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[5]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +512,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_kairn_placement_v1_placement_proto_msgTypes[5]
+	mi := &file_kairn_placement_v1_placement_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +525,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{5}
+	return file_kairn_placement_v1_placement_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Entity) GetName() string {
@@ -461,7 +553,15 @@ const file_kairn_placement_v1_placement_proto_rawDesc = "" +
 	"\x06epochs\x18\x03 \x03(\x04R\x06epochs\x12\x14\n" +
 	"\x05dirty\x18\x04 \x01(\fR\x05dirty\x125\n" +
 	"\aweights\x18\x05 \x01(\v2\x1b.kairn.placement.v1.WeightsR\aweights\x122\n" +
-	"\x06layout\x18\x06 \x01(\v2\x1a.kairn.placement.v1.LayoutR\x06layout\"\xb2\x01\n" +
+	"\x06layout\x18\x06 \x01(\v2\x1a.kairn.placement.v1.LayoutR\x06layout\"\xc6\x01\n" +
+	"\x06Update\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x1f\n" +
+	"\vnext_member\x18\x03 \x01(\x04R\n" +
+	"nextMember\x12\x14\n" +
+	"\x05since\x18\x04 \x01(\x04R\x05since\x12/\n" +
+	"\x05table\x18\x05 \x01(\v2\x19.kairn.placement.v1.TableR\x05table\x12\x18\n" +
+	"\achanged\x18\x06 \x03(\rR\achanged\"\xb2\x01\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x14\n" +
@@ -499,26 +599,28 @@ func file_kairn_placement_v1_placement_proto_rawDescGZIP() []byte {
 	return file_kairn_placement_v1_placement_proto_rawDescData
 }
 
-var file_kairn_placement_v1_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_kairn_placement_v1_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_kairn_placement_v1_placement_proto_goTypes = []any{
 	(*Table)(nil),   // 0: kairn.placement.v1.Table
-	(*Member)(nil),  // 1: kairn.placement.v1.Member
-	(*Weights)(nil), // 2: kairn.placement.v1.Weights
-	(*Weight)(nil),  // 3: kairn.placement.v1.Weight
-	(*Layout)(nil),  // 4: kairn.placement.v1.Layout
-	(*Entity)(nil),  // 5: kairn.placement.v1.Entity
+	(*Update)(nil),  // 1: kairn.placement.v1.Update
+	(*Member)(nil),  // 2: kairn.placement.v1.Member
+	(*Weights)(nil), // 3: kairn.placement.v1.Weights
+	(*Weight)(nil),  // 4: kairn.placement.v1.Weight
+	(*Layout)(nil),  // 5: kairn.placement.v1.Layout
+	(*Entity)(nil),  // 6: kairn.placement.v1.Entity
 }
 var file_kairn_placement_v1_placement_proto_depIdxs = []int32{
-	1, // 0: kairn.placement.v1.Table.members:type_name -> kairn.placement.v1.Member
-	2, // 1: kairn.placement.v1.Table.weights:type_name -> kairn.placement.v1.Weights
-	4, // 2: kairn.placement.v1.Table.layout:type_name -> kairn.placement.v1.Layout
-	3, // 3: kairn.placement.v1.Weights.weights:type_name -> kairn.placement.v1.Weight
-	5, // 4: kairn.placement.v1.Layout.entities:type_name -> kairn.placement.v1.Entity
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2, // 0: kairn.placement.v1.Table.members:type_name -> kairn.placement.v1.Member
+	3, // 1: kairn.placement.v1.Table.weights:type_name -> kairn.placement.v1.Weights
+	5, // 2: kairn.placement.v1.Table.layout:type_name -> kairn.placement.v1.Layout
+	0, // 3: kairn.placement.v1.Update.table:type_name -> kairn.placement.v1.Table
+	4, // 4: kairn.placement.v1.Weights.weights:type_name -> kairn.placement.v1.Weight
+	6, // 5: kairn.placement.v1.Layout.entities:type_name -> kairn.placement.v1.Entity
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_kairn_placement_v1_placement_proto_init() }
@@ -532,7 +634,7 @@ func file_kairn_placement_v1_placement_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_kairn_placement_v1_placement_proto_rawDesc), len(file_kairn_placement_v1_placement_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
