@@ -55,7 +55,7 @@ func TestAMisusedActionIsAFault(t *testing.T) {
 		}, want: "encode the reply of ProcessUnary"},
 		{name: "update", make: func() (*tool, string) {
 			return unary(func(ctx context.Context) (*tck.Response, error) { sdk.Delete(ctx); return nil, nil })
-		}, want: "sdk.Delete is for the commands of value entities"},
+		}, want: "sdk.Delete is for the commands of entities with state"},
 		{name: "forward in a stream", make: func() (*tool, string) {
 			return streamed(func(ctx context.Context) error {
 				_, err := sdk.Forward[*tck.Response](ctx, callTwo, &tck.OtherRequest{})

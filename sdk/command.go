@@ -36,15 +36,18 @@ func Update(ctx context.Context, value proto.Message) {
 }
 
 // Delete has what is stored deleted with the reply. The state stays as it is
-// until the command returns; the next command of a value entity finds a new one,
-// and an [Update] after it is stored all the same. A CRDT is gone for good, on all
-// proxies.
+// until the command returns; the next command of an event sourced or value entity
+// finds a new one. An [Update] after it is stored all the same; an [Emit], before
+// or after, is deleted with the rest. A CRDT is gone for good, on all proxies.
 func Delete(ctx context.Context) {
 	c := current(ctx, "Delete")
-	c.must("Delete", c.value != nil || c.replica.mayChange(), "the commands of value entities and CRDTs")
-	if c.value != nil {
+	c.must("Delete", c.instance != nil || c.value != nil || c.replica.mayChange(), "the commands of entities with state")
+	switch {
+	case c.instance != nil:
+		c.instance.deleting = true
+	case c.value != nil:
 		c.value.next = change{made: true}
-	} else {
+	default:
 		c.replica.deleted = true
 	}
 }

@@ -121,8 +121,8 @@
 // effects of a refused call of an action are carried out. A nil message without
 // an error is the empty reply.
 //
-// [Emit] applies an event at once and has it stored with the reply; [Update] and
-// [Delete] do so with a value. [Forward] lets another command answer the client
+// [Emit] applies an event at once and has it stored with the reply; [Update] does
+// so with a value. [Delete] deletes what is stored. [Forward] lets another command answer the client
 // instead. [Effect] sends a command when this one has been stored. The targets are
 // the constants that end in _FullMethodName. In actions, [NoReply] answers
 // nothing.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -71,8 +72,10 @@ type instance struct {
 	last     int64 // sequence number of the last event applied
 	stored   int64 // that of the last snapshot
 	spoilt   bool  // the state has events of a refused command
+	deleted  bool  // by a command that was answered
 
-	emitted []*anypb.Any // by the command being handled
+	emitted  []*anypb.Any // by the command being handled
+	deleting bool         // what that command wants done with the instance
 }
 
 // take handles one message. An error is a fault: the state can't be trusted.
@@ -126,8 +129,11 @@ func (i *instance) replay(m *cloudstate.EventSourcedEvent) error {
 	if i.entity == nil {
 		return errors.New("the proxy sent an event before the init")
 	}
-	if m.GetSequence() != i.last+1 {
-		return fmt.Errorf("event %d follows on %d", m.GetSequence(), i.last)
+	switch n := m.GetSequence(); {
+	case i.last == 0 && n > 0:
+		i.last, i.stored = n-1, n-1 // of an instance that was deleted at n-1, unless that is 0
+	case n != i.last+1:
+		return fmt.Errorf("event %d follows on %d", n, i.last)
 	}
 	name := typeName(m.GetPayload().GetTypeUrl())
 	h := i.entity.handlers[name]
@@ -151,13 +157,16 @@ func (i *instance) command(m *cloudstate.Command) (*cloudstate.EventSourcedStrea
 	if i.spoilt {
 		return nil, errors.New("the proxy sent a command after a failure that asked for a restart")
 	}
+	if i.deleted {
+		return nil, errors.New("the proxy sent a command after the instance was deleted: it can't delete event sourced instances")
+	}
 	a := &answer{}
 	a.reply.CommandId = m.GetId()
 	method := i.entity.methods[m.GetName()]
 	if method == nil {
 		return a.with(refusal(m.GetId(), i.unknown(m), false)), nil
 	}
-	i.emitted = nil
+	i.emitted, i.deleting = nil, false
 	c := &command{method: method, owner: owner{instance: i}}
 	reply, refused, err := i.run(c, i.state, m)
 	switch {
@@ -192,6 +201,11 @@ func (i *instance) emit(event proto.Message) error {
 	return nil
 }
 
+// deletion is the field of an EventSourcedReply that has the instance deleted: an
+// empty duration as field 6. Later generations of the protocol have it; the one
+// that this package speaks does not, and a proxy of that one skips it.
+var deletion = protowire.AppendBytes(protowire.AppendTag(nil, 6, protowire.BytesType), nil)
+
 // An answer is a reply with the messages that it usually consists of, in one
 // allocation.
 type answer struct {
@@ -213,7 +227,10 @@ func (a *answer) with(action *cloudstate.ClientAction) *cloudstate.EventSourcedS
 func (i *instance) answer(a *answer, c *command, reply proto.Message) (*cloudstate.EventSourcedStreamOut, error) {
 	a.reply.Events, a.reply.SideEffects = i.emitted, c.effects
 	i.last += int64(len(i.emitted))
-	if err := i.snapshot(a, len(i.emitted)); err != nil {
+	if i.deleting {
+		i.deleted = true
+		a.reply.ProtoReflect().SetUnknown(deletion)
+	} else if err := i.snapshot(a, len(i.emitted)); err != nil {
 		return nil, err
 	}
 	action, err := a.client.of(c, reply)

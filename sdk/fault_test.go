@@ -153,7 +153,8 @@ func TestWhatCannotBeReplayedIsAFault(t *testing.T) {
 	}{
 		{"event without handler", f, func(w *wire) { w.event(1, packed(t, &shop.ItemAdded{})) }, "shop.ItemAdded, which has no handler"},
 		{"garbled event", f, func(w *wire) { w.event(1, garbage) }, "decode event 1"},
-		{"event missing", f, func(w *wire) { w.event(2, persisted(t, "B")) }, "event 2 follows on 0"},
+		{"event missing", f, func(w *wire) { w.event(1, persisted(t, "A")); w.event(3, persisted(t, "C")) }, "event 3 follows on 1"},
+		{"event without number", f, func(w *wire) { w.event(0, persisted(t, "A")) }, "event 0 follows on 0"},
 		{"second init", f, func(w *wire) { w.init(&cloudstate.EventSourcedInit{}) }, "second init"},
 		{"empty message", f, func(w *wire) { w.send(&cloudstate.EventSourcedStreamIn{}) }, "empty message"},
 	} {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate"
@@ -19,9 +20,10 @@ type instance struct {
 	id      string
 	open    func(*instance) exchanger
 
-	mu       sync.Mutex // held for one command; protects what follows
-	events   []*anypb.Any
+	mu       sync.Mutex   // held for one command; protects what follows
+	events   []*anypb.Any // nil where they were deleted
 	snapshot *cloudstate.EventSourcedSnapshot
+	erased   int64 // sequence number at which the events of before were deleted
 	value    *anypb.Any
 	crdt     replicated
 	stream   exchanger // nil while passivated
@@ -130,7 +132,7 @@ func openEventSourced(fn cloudstate.EventSourcedServer, i *instance) eventSource
 	s.send(&cloudstate.EventSourcedStreamIn{Message: &cloudstate.EventSourcedStreamIn_Init{
 		Init: &cloudstate.EventSourcedInit{ServiceName: i.service, EntityId: i.id, Snapshot: i.snapshot},
 	}})
-	for n := i.snapshot.GetSnapshotSequence(); n < int64(len(i.events)); n++ {
+	for n := max(i.erased, i.snapshot.GetSnapshotSequence()); n < int64(len(i.events)); n++ {
 		s.send(&cloudstate.EventSourcedStreamIn{Message: &cloudstate.EventSourcedStreamIn_Event{
 			Event: &cloudstate.EventSourcedEvent{Sequence: n + 1, Payload: i.events[n]},
 		}})
@@ -153,9 +155,35 @@ func (s eventSourced) exchange(c *cloudstate.Command) answer {
 
 func (s eventSourced) store(r *cloudstate.EventSourcedReply) {
 	s.of.events = append(s.of.events, r.GetEvents()...)
-	if r.GetSnapshot() != nil {
+	if deletes(r) {
+		s.of.erase()
+	} else if r.GetSnapshot() != nil {
 		s.of.snapshot = &cloudstate.EventSourcedSnapshot{SnapshotSequence: int64(len(s.of.events)), Snapshot: r.GetSnapshot()}
 	}
+}
+
+// deletes reports whether r has the instance deleted. That is field 6, which
+// this generation of the protocol has no name for.
+func deletes(r *cloudstate.EventSourcedReply) bool {
+	for fields := r.ProtoReflect().GetUnknown(); len(fields) > 0; {
+		number, _, n := protowire.ConsumeField(fields)
+		if number == 6 {
+			return true
+		}
+		if n < 0 {
+			return false
+		}
+		fields = fields[n:]
+	}
+	return false
+}
+
+// erase deletes the instance: the next command finds a function that begins with
+// nothing, and the numbers of events go on to count.
+func (i *instance) erase() {
+	i.erased, i.snapshot = int64(len(i.events)), nil
+	clear(i.events)
+	i.end()
 }
 
 // A valueEntity is the stream of a value entity's instance.

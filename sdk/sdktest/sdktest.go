@@ -178,7 +178,7 @@ func (p *Proxy) Events(persistenceID, id string) []proto.Message {
 	i := p.find(persistenceID, id, eventSourcedType)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return decode(i.events...)
+	return decode(i.events[i.erased:]...)
 }
 
 // Snapshot returns the last snapshot of an instance, or nil, and how many

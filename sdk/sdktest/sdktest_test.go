@@ -109,6 +109,33 @@ func TestEventsAndSnapshotsAreStoredAndReplayed(t *testing.T) {
 	}
 }
 
+func TestADeletedInstanceBeginsAnew(t *testing.T) {
+	p := sdktest.New(t, diaries(func(ctx context.Context, d *diary, in *tck.Request) (*tck.Response, error) {
+		if len(in.GetActions()) == 2 {
+			sdk.Delete(ctx)
+		}
+		return write(ctx, d, in)
+	}))
+	client := tck.NewEventSourcedTckModelClient(p)
+	process(t, client, request("a"))
+	if got := process(t, client, request("b", "c")); got != "abc" {
+		t.Errorf("the command that deletes has the state %q, want abc", got)
+	}
+	if events := p.Events("diary", "ann"); len(events) != 0 {
+		t.Errorf("events %v after the deletion", events)
+	}
+	if got := process(t, client, request("d")); got != "d" {
+		t.Errorf("state %q after the deletion, want d", got)
+	}
+	p.Passivate()
+	if got := process(t, client, request()); got != "d" {
+		t.Errorf("state %q after the replay, want d", got)
+	}
+	if events := p.Events("diary", "ann"); len(events) != 1 || !proto.Equal(events[0], &tck.Persisted{Value: "d"}) {
+		t.Errorf("events %v, want d", events)
+	}
+}
+
 func TestARefusalLeavesNothingBehind(t *testing.T) {
 	p := sdktest.New(t, archives(), diaries(func(ctx context.Context, d *diary, in *tck.Request) (*tck.Response, error) {
 		sdk.Effect(ctx, tck.EventSourcedTwo_Call_FullMethodName, &tck.Request{Id: "x"})
