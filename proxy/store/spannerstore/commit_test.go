@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/lane"
 )
 
 // calls counts what goes over the network.
@@ -186,4 +187,37 @@ func snapshotted(w entity.Write, seq entity.Seq) entity.Write {
 
 func valued(i int, version entity.Seq) entity.Write {
 	return entity.Write{Key: key(i), Value: &entity.Value{Version: version, Exists: true}}
+}
+
+// TestTooLargeAnEventHarmsItselfOnly has one between others of its group. It gets
+// an error that says what is too large; the others are stored, and 1 MiB is fine.
+func TestTooLargeAnEventHarmsItselfOnly(t *testing.T) {
+	s := open(t)
+	l := lane.New(logTo(t), lane.Config{Store: s, Member: join(t, s, 1).Member, MaxWrites: 64, MaxBytes: 64 << 20, Stats: &lane.Stats{}})
+	verdicts := make(chan error, 3)
+	for i, size := range []int{1 << 20, maxCell + 1, 1 << 20} {
+		w := event(i, 1)
+		w.Events[0].Value = make([]byte, size)
+		l.Join(&lane.Chain{Verdict: func(err error) { verdicts <- err }}, w)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	end() // when all that has joined is done
+	if err := l.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		err := <-verdicts
+		if i != 1 && err != nil || i == 1 && (!errors.Is(err, entity.ErrRefused) || !strings.Contains(err.Error(), "event of 10485761 bytes")) {
+			t.Errorf("verdict %d: %v", i, err)
+		}
+		n := 0
+		for e, err := range s.Events(t.Context(), key(i), 0) {
+			if n++; err != nil || len(e.Value) != 1<<20 {
+				t.Errorf("instance %d: event of %d bytes, %v", i, len(e.Value), err)
+			}
+		}
+		if n != 1-i%2 {
+			t.Errorf("instance %d has %d events", i, n)
+		}
+	}
 }
