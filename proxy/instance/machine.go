@@ -30,6 +30,11 @@ type Command struct {
 	Sent     time.Time // when it went to the function
 	Answered time.Time // when the function's answer came; for whoever measures
 
+	// Admit, if it isn't nil, is asked once, before the command is taken or refused
+	// with [ErrMoved], whether it may be taken in that turn of its shard. It must
+	// not block.
+	Admit func(turn int64) bool
+
 	Done    func(entity.Outcome) // called once, when the outcome may be seen
 	Outcome entity.Outcome       // set before it is released
 	Write   entity.Write         // set before it is committed
@@ -65,9 +70,6 @@ type Decision struct {
 	Write   entity.Write // is empty if there is nothing to store
 	Restart bool         // whether the function asks to be loaded again
 }
-
-// ErrStopping reports that the instance takes no more commands.
-var ErrStopping = fmt.Errorf("proxy is stopping: %w", entity.ErrUnavailable)
 
 type state uint8
 

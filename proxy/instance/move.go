@@ -14,6 +14,9 @@ import (
 // more whether what the function saw is the newest state.
 var ErrLapsed = fmt.Errorf("member has not renewed its lease: %w", entity.ErrUnavailable)
 
+// ErrStopping reports that the instance takes no more commands.
+var ErrStopping = fmt.Errorf("proxy is stopping: %w", entity.ErrUnavailable)
+
 // ErrMoved is for a command that has had no effect here, since the instance is
 // another member's, or about to be.
 var ErrMoved = fmt.Errorf("instance belongs to another member: %w", entity.ErrUnavailable)

@@ -78,7 +78,7 @@ func (in *awake) submit(cmd *instance.Command) bool {
 		in.mu.Unlock()
 		return false
 	}
-	if !in.set.gates[in.at].open() { // since it was found
+	if !in.set.gates[in.at].takes(cmd) { // the gate may have been closed since it was found
 		in.mu.Unlock()
 		cmd.Done(entity.Outcome{Err: instance.ErrMoved})
 		return true

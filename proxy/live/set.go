@@ -4,6 +4,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -115,6 +116,9 @@ func (s *Set) Submit(e *route.Entity, id string, cmd *instance.Command) {
 	at := shard.Of(key)
 	for {
 		in, err := s.find(key, at, e)
+		if errors.Is(err, instance.ErrMoved) && cmd.Admit != nil {
+			cmd.Admit(s.gates[at].turn.Load())
+		}
 		if err != nil {
 			cmd.Done(entity.Outcome{Err: err})
 			return
@@ -131,7 +135,7 @@ func (s *Set) find(key entity.Key, at shard.ID, e *route.Entity) (*awake, error)
 	p := s.part(at)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !s.gates[at].open() {
+	if !open(s.gates[at].turn.Load()) {
 		return nil, instance.ErrMoved
 	}
 	in := p.instances[key]

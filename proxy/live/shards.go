@@ -19,10 +19,27 @@ type tenure struct {
 	lanes []*lane.Lane // none between two memberships
 }
 
-// A gate says whether commands for a shard are taken. The zero gate is closed.
-type gate struct{ state atomic.Bool }
+// A gate says whether commands for a shard are taken, by how often it was opened
+// or closed: the number is its turn, and odd while it is open. The zero gate is
+// closed.
+type gate struct{ turn atomic.Int64 }
 
-func (g *gate) open() bool { return g.state.Load() }
+func open(turn int64) bool { return turn%2 != 0 }
+
+// set opens or closes the gate. One does so at a time.
+func (g *gate) set(to bool) {
+	if open(g.turn.Load()) != to {
+		g.turn.Add(1)
+	}
+}
+
+// takes reports whether a command may be taken. Whoever sent it may have a say,
+// and is asked in any case.
+func (g *gate) takes(cmd *instance.Command) bool {
+	turn := g.turn.Load()
+	admitted := cmd.Admit == nil || cmd.Admit(turn)
+	return admitted && open(turn)
+}
 
 // A drain waits for the instances of a shard.
 type drain struct {
@@ -38,7 +55,7 @@ func (s *Set) Begin(lanes []*lane.Lane) {
 // Open takes commands for a shard. Its instances come with them.
 //
 // Open and those after it are called one after the other.
-func (s *Set) Open(at shard.ID) { s.gates[at].state.Store(true) }
+func (s *Set) Open(at shard.ID) { s.gates[at].set(true) }
 
 // Drain takes no more commands for a shard: they are refused with
 // [instance.ErrMoved], and so are those that the function has not got yet. done is
@@ -46,7 +63,7 @@ func (s *Set) Open(at shard.ID) { s.gates[at].state.Store(true) }
 // more, which may be before Drain returns. One that is on its way when Resume is
 // called still comes.
 func (s *Set) Drain(at shard.ID, done func()) {
-	s.gates[at].state.Store(false)
+	s.gates[at].set(false)
 	all := s.of(at, func(p *part, n int) {
 		if n > 0 {
 			p.drains[at] = &drain{n, done}
@@ -82,7 +99,7 @@ func (s *Set) Sever(at shard.ID) {
 // Close says that a shard is another member's. Nothing of it should be awake by
 // now; what is, is ended.
 func (s *Set) Close(at shard.ID) {
-	s.gates[at].state.Store(false)
+	s.gates[at].set(false)
 	for _, in := range s.of(at, func(p *part, _ int) { delete(p.drains, at) }) {
 		in.kill()
 	}
@@ -93,7 +110,7 @@ func (s *Set) Close(at shard.ID) {
 func (s *Set) Drop() {
 	s.tenure.Store(&tenure{n: s.tenure.Load().n})
 	for at := range shard.ID(shard.Count) {
-		s.gates[at].state.Store(false)
+		s.gates[at].set(false)
 	}
 	for i := range s.parts {
 		p := &s.parts[i]

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/kairn-dev/kairn/proxy/cluster/gate"
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
@@ -228,6 +229,40 @@ func (c *call) failedWithStream(r *rig) {
 	s.command(1, "2")
 	s.End(nil)
 	c.failedSomehow()
+}
+
+// TestNothingOvertakesAfterAResume has two commands come over one stream, one of
+// them while the shard is drained: the second must be sent back as well.
+func TestNothingOvertakesAfterAResume(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		var door gate.Door
+		send := func(item string, round int64) *call {
+			c := newCall(t, item)
+			c.cmd.Admit = func(turn int64) bool { return door.Takes(shardOf("a"), round, turn) }
+			r.set.Submit(lists, "a", c.cmd)
+			return c
+		}
+		first := send("1", 1)
+		a := r.accept()
+		a.command(1, "1")
+		bounced := send("2", 1) // waits
+		r.drain("a")
+		bounced.failed(instance.ErrMoved)
+		send("3", 1).failed(instance.ErrMoved)
+		r.set.Resume(shardOf("a"))
+		send("4", 1).failed(instance.ErrMoved)
+		again := send("2", 2)
+		a.reply(1, "ok", "1")
+		first.replied("ok")
+		a.command(2, "2")
+		a.reply(2, "ok", "2")
+		again.replied("ok")
+
+		r.set.Close(shardOf("a"))
+		send("5", 3).failed(instance.ErrMoved) // while it is another's
+		r.set.Open(shardOf("a"))
+		send("6", 3).failed(instance.ErrMoved)
+	})
 }
 
 // TestNextMembershipVouchesForNothing has the lease that is asked be one of the
