@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"proxy/live/livetest":    {"proxy/entity", "proxy/live", "proto/..."},
 	"proxy/live":             {"proxy/entity", "proxy/eventsourced", "proxy/instance", "proxy/lane", "proxy/route", "proxy/shard", "proxy/stats", "proxy/valueentity", "proxy/wire"},
 	"proxy/outbox":           {"proxy/entity", "proxy/lane", "proxy/shard"},
+	"proxy/peer/message":     {"proxy/entity", "proxy/shard", "proto/..."},
 	"proxy/replica":          {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/live", "proxy/replica/exchange", "proxy/route", "proxy/stats"}, // live: it is over a live.Stream
 	"proxy/replica/exchange": {"proxy/crdt", "proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/route":            {"proxy/dialect", "proxy/entity", "proto/..."},
@@ -89,7 +90,7 @@ var testMayImport = map[string][]string{
 // pure names the packages that decide and touch nothing: no input or output, no
 // clock, no chance.
 var pure = []string{
-	"proxy/cluster/gate", "proxy/cluster/member", "proxy/crdt", "proxy/dialect", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/replica/exchange", "proxy/route", "proxy/shard",
+	"proxy/cluster/gate", "proxy/cluster/member", "proxy/crdt", "proxy/dialect", "proxy/entity", "proxy/eventsourced", "proxy/httprule", "proxy/instance", "proxy/openapi", "proxy/peer/message", "proxy/replica/exchange", "proxy/route", "proxy/shard",
 	"proxy/store/record", "proxy/transcode", "proxy/valueentity", "proxy/wire",
 	"webhook/inject", "webhook/mark",
 }
