@@ -87,7 +87,7 @@ func TestTLSShowsTheCertificateOfTheMoment(t *testing.T) {
 	}
 	shows("second", false)
 	shows("second", true)
-	if got := strings.Count(log.String(), "certificate not renewed"); got != 1 {
+	if got := strings.Count(log.String(), "can't be used"); got != 1 {
 		t.Errorf("%d complaints: %s", got, &log)
 	}
 	writeCertificate(t, "third", cert, key)
