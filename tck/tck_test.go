@@ -17,12 +17,6 @@ import (
 	"github.com/kairn-dev/kairn/tck/suite"
 )
 
-// open says which cases our proxy does not pass yet, and why. One that passes
-// has to be taken out.
-var open = map[string]string{
-	"K10": "the proxy reads a stream only while a command is out, so it can't tell a reply that came before",
-}
-
 func TestOurFunctionPassesAllModelCases(t *testing.T) {
 	var out bytes.Buffer
 	results, err := check(t.Context(), config{wait: time.Minute}, &out, t.Output())
@@ -63,10 +57,6 @@ func TestOurProxyPassesAllCases(t *testing.T) {
 			}
 			for i := range results {
 				r := &results[i]
-				if why, known := open[r.Number]; known {
-					wantOpen(t, r, why)
-					continue
-				}
 				want(t, r)
 			}
 		})
@@ -79,16 +69,6 @@ func want(t *testing.T, r *report.Result) {
 		if r.Status != report.Passed {
 			t.Errorf("%s is %s: %s\n\n%s", r.Name, r.Status, r.Reason, r.Exchange)
 		}
-	})
-}
-
-func wantOpen(t *testing.T, r *report.Result, why string) {
-	t.Helper()
-	t.Run(r.Number, func(t *testing.T) {
-		if r.Status != report.Failed {
-			t.Errorf("%s is %s: take it out of the list of those that are open", r.Name, r.Status)
-		}
-		t.Logf("open: %s: %s", r.Name, why)
 	})
 }
 

@@ -51,8 +51,16 @@ func Beyond() []suite.Case {
 	add("side effect on an unknown service", unknownEffect(false))
 	add("synchronous side effect on an unknown service", unknownEffect(true))
 	add("reply of another type: passed on, and told to the function", otherType)
-	add("response of 13 MiB: the client is told", bigResponse)
-	add("response of 13 MiB in a stream: the client is told, after what came before", bigStreamed)
+	add("response of 13 MiB: the client is told", suite.Slowly(bigAtOnce(processUnary)))
+	add("response of 13 MiB in a stream: the client is told, after what came before", suite.Slowly(bigStreamed))
+	broken := status.Error(codes.Internal, "broken")
+	for _, s := range shapes {
+		add(s.name+" call that the function breaks before it answers: the client is told", endsAtOnce(s.path, broken))
+		add(s.name+" call answered with 13 MiB: the client is told", suite.Slowly(bigAtOnce(s.path)))
+		add(s.name+" call with a failure: the client gets the description, and nothing that comes after it", failsAtOnce(s.path))
+	}
+	add("streamed-out call that ends without a response: the client gets none", endsEmpty)
+	add("streamed-in call with two responses: the client is told", answersTwice)
 	return cases
 }
 
@@ -128,6 +136,7 @@ func streamMetadata(t *suite.T) {
 	p.client.Ended()
 	has(t, "headers", p.client.Header(), "first")
 	has(t, "trailers", p.client.Trailer(), "last")
+	p.over()
 }
 
 // short is the deadline of cases, long enough for the call to reach the function.
@@ -152,6 +161,7 @@ func streamDeadline(t *suite.T) {
 	p.takes()
 	p.gone()
 	failsWith(t, p.client.Fails(), codes.DeadlineExceeded)
+	p.over()
 }
 
 func unaryCancel(t *suite.T) {
@@ -169,6 +179,7 @@ func streamCancel(t *suite.T) {
 	p.connects()
 	p.client.Cancel()
 	p.gone()
+	p.over()
 }
 
 func withoutReply(t *suite.T) {
@@ -199,6 +210,7 @@ func streamStatus(t *suite.T) {
 	err := p.client.Fails()
 	failsWith(t, err, codes.NotFound)
 	refused(t, "no such thing", err)
+	p.over()
 }
 
 func endsStream(t *suite.T) {
@@ -208,6 +220,7 @@ func endsStream(t *suite.T) {
 	p.client.Expect(&action.Response{Message: "A"})
 	p.ends(nil)
 	p.client.Ended()
+	p.over()
 }
 
 func endsStreamedIn(t *suite.T) {
@@ -218,6 +231,7 @@ func endsStreamedIn(t *suite.T) {
 	if err := p.client.Fails(); status.Convert(err).Message() == "" {
 		t.Fatalf("the client got the code %v without a word", status.Code(err))
 	}
+	p.over()
 }
 
 func failureWithEffect(t *suite.T) {
@@ -253,6 +267,7 @@ func unknownStreamForward(t *suite.T) {
 	failsWith(t, p.client.Fails(), codes.Unimplemented)
 	t.Reported("tck.Unknown")
 	p.gone()
+	p.over()
 }
 
 func unknownEffect(synchronous bool) func(*suite.T) {
@@ -284,20 +299,7 @@ func otherType(t *suite.T) {
 // big is more than a proxy takes.
 func big() string { return strings.Repeat("x", 13<<20) }
 
-func bigResponse(t *suite.T) {
-	t.Slowly()
-	p := newPlay(t, processUnary)
-	q := p.asks(t.Context())
-	p.says(replied(big()))
-	p.ends(nil)
-	if err := q.answer(); status.Convert(err).Message() == "" {
-		t.Fatalf("the client got the code %v without a word", status.Code(err))
-	}
-	p.over()
-}
-
 func bigStreamed(t *suite.T) {
-	t.Slowly()
 	p := newPlay(t, processStreamed)
 	p.connects()
 	p.says(replied("A"))
@@ -307,4 +309,5 @@ func bigStreamed(t *suite.T) {
 		t.Fatalf("the client got the code %v without a word", status.Code(err))
 	}
 	p.gone()
+	p.over()
 }

@@ -23,6 +23,8 @@ type play struct {
 
 	release func() // lets the function have the calls from now on
 
+	bystander *client // of a call of the function itself, which must not notice
+
 	header, trailer metadata.MD // that the client got with a reply
 
 	client *client // of a streamed call
@@ -31,7 +33,17 @@ type play struct {
 
 func newPlay(t *suite.T, path string) *play {
 	t.AllowReports()
-	return &play{t: t, path: path, text: t.Key(), release: t.Script(path)}
+	p := &play{t: t, path: path, text: t.Key(), bystander: connect(t, processStreamed)}
+	p.talks()
+	t.Call(handleStreamed).Ignore()
+	p.release = t.Script(path)
+	return p
+}
+
+// talks has the bystander say something and get an answer.
+func (p *play) talks() {
+	p.bystander.Send(ask(of(replies(p.text))))
+	p.bystander.Expect(&action.Response{Message: p.text})
 }
 
 // A question is a call by the client that is under way.
@@ -132,8 +144,10 @@ func (p *play) gone() {
 	}
 }
 
-// over ends the play: the next call works.
+// over ends the play: the next call works, and the bystander's goes on.
 func (p *play) over() {
+	p.talks()
+	p.bystander.Close()
 	p.release()
 	gets(p.t, p.text, replies(p.text))
 	p.t.Call(handleUnary).Ignore()

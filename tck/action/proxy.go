@@ -66,11 +66,7 @@ func passed(t *suite.T, in *command, out *response) {
 
 // gets calls the unary command and expects that text.
 func gets(t *suite.T, text string, steps ...*step) {
-	got := &action.Response{}
-	if err := t.Invoke(processUnary, ask(of(steps...)), got); err != nil {
-		t.Fatalf("the client should have got %q, but got the error %q (%v)", text, status.Convert(err).Message(), status.Code(err))
-	}
-	t.Equal("what the client got", &action.Response{Message: text}, got)
+	t.Gets(processUnary, ask(of(steps...)), &action.Response{Message: text})
 }
 
 // refused expects err to have that description.

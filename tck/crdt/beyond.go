@@ -52,7 +52,9 @@ func Beyond() []suite.Case {
 	add("passivated stream that the function never ends", neverEnds, configured)
 	add("forward to an unknown service", unknownForward)
 	add("side effect on an unknown service", unknownEffect)
-	add("message of 13 MiB: the client is told, nothing is changed", slowly(saysNonsense(reply(1, says(gSet(strings.Repeat("x", 13<<20))), updated(gCounterDelta(1))))))
+	add("reply after a failure message, with a change: the client gets the failure, nothing is changed", replyAfterFailure)
+	add("reply of another type: passed on, and told to the function", otherType)
+	add("message of 13 MiB: the client is told, nothing is changed", suite.Slowly(saysNonsense(reply(1, says(gSet(strings.Repeat("x", 13<<20))), updated(gCounterDelta(1))))))
 	return cases
 }
 
@@ -68,7 +70,7 @@ func (s *scene) counts() *act {
 	q := s.asks(updates(increments(3)...)...)
 	a := s.opens(nil)
 	a.takes(updates(increments(3)...)...)
-	a.says(reply(1, says(gCounter(3)), updated(gCounterDelta(3))))
+	a.Says(reply(1, says(gCounter(3)), updated(gCounterDelta(3))))
 	q.is(gCounter(3))
 	return a
 }
@@ -79,11 +81,11 @@ func failsOne(t *suite.T) {
 	a := s.counts()
 	q := s.asks()
 	a.takes()
-	a.says(crashed(2, "boom"))
-	q.fails("boom")
+	a.Says(crashed(2, "boom"))
+	q.Fails("boom")
 	q = s.asks()
 	a.takes()
-	a.says(reply(3, says(gCounter(3))))
+	a.Says(reply(3, says(gCounter(3))))
 	q.is(gCounter(3))
 	s.over()
 }
@@ -97,8 +99,8 @@ func crashes(m *streamOut, description string) func(*suite.T) {
 		a := s.opens(nil)
 		a.takes()
 		s.release()
-		a.leaves(m)
-		q.fails(description)
+		a.Leaves(m)
+		q.Fails(description)
 		s.works(0)
 		s.over()
 	}
@@ -112,8 +114,8 @@ func saysNonsense(m *streamOut) func(*suite.T) {
 		a := s.opens(nil)
 		a.takes()
 		s.release()
-		a.leaves(m)
-		q.troubled()
+		a.Leaves(m)
+		q.Troubled()
 		t.Reported(s.key)
 		s.works(0)
 		s.over()
@@ -128,8 +130,8 @@ func saysWrongly(m *streamOut) func(*suite.T) {
 		q := s.asks()
 		a.takes()
 		s.release()
-		a.leaves(m)
-		q.troubled()
+		a.Leaves(m)
+		q.Troubled()
 		t.Reported(s.key)
 		s.works(3)
 		s.over()
@@ -140,9 +142,35 @@ func secondReply(t *suite.T) {
 	s := newScene(t)
 	a := s.counts()
 	s.release()
-	a.leaves(reply(1, says(gCounter(3)), updated(gCounterDelta(3))))
+	a.Leaves(reply(1, says(gCounter(3)), updated(gCounterDelta(3))))
 	t.Settle()
 	s.recovers(3)
+	s.over()
+}
+
+func replyAfterFailure(t *suite.T) {
+	s := newScene(t)
+	a := s.counts()
+	q := s.asks()
+	a.takes()
+	s.release()
+	a.Leaves(crashed(2, "boom"), reply(2, says(gCounter(4)), updated(gCounterDelta(1))))
+	q.Fails("boom")
+	t.Settle()
+	s.recovers(3)
+	s.over()
+}
+
+func otherType(t *suite.T) {
+	s := newScene(t)
+	a := s.counts()
+	q := s.asks()
+	a.takes()
+	m := reply(2, says(gCounter(3)))
+	m.GetReply().GetClientAction().GetReply().GetPayload().TypeUrl = "type.googleapis.com/tck.Other"
+	a.Says(m)
+	q.is(gCounter(3))
+	t.Reported("tck.Other")
 	s.over()
 }
 
@@ -151,10 +179,10 @@ func secondReply(t *suite.T) {
 func strayMessage(t *suite.T) {
 	s := newScene(t)
 	a := s.counts()
-	a.says(streamed(1, gCounter(9)))
+	a.Says(streamed(1, gCounter(9)))
 	q := s.asks()
 	a.takes()
-	a.says(reply(2, says(gCounter(3))))
+	a.Says(reply(2, says(gCounter(3))))
 	q.is(gCounter(3))
 	t.Reported(s.key)
 	s.over()
@@ -165,7 +193,7 @@ func noAction(t *suite.T) {
 	a := s.counts()
 	q := s.asks()
 	a.takes()
-	a.says(reply(2, nil))
+	a.Says(reply(2, nil))
 	q.is(nil)
 	s.over()
 }
@@ -177,9 +205,9 @@ func otherOrder(t *suite.T) {
 	a.takes()
 	second := s.asks()
 	a.takes()
-	a.says(reply(3, says(gCounter(3))))
+	a.Says(reply(3, says(gCounter(3))))
 	second.is(gCounter(3))
-	a.says(reply(2, says(gCounter(5)), updated(gCounterDelta(2))))
+	a.Says(reply(2, says(gCounter(5)), updated(gCounterDelta(2))))
 	first.is(gCounter(5))
 	s.over()
 }
@@ -192,8 +220,8 @@ func endsAtInit(err error) func(*suite.T) {
 		q := s.asks()
 		a := s.opens(nil)
 		s.release()
-		a.ends(err)
-		if q.maybe() {
+		a.Ends(err)
+		if q.Maybe() {
 			q.is(gCounter(0))
 		} else {
 			s.gets(gCounter(0))
@@ -212,9 +240,9 @@ func endsAtCommand(err error) func(*suite.T) {
 		second := s.asks()
 		a.takes()
 		s.release()
-		a.ends(err)
-		first.troubled()
-		second.troubled()
+		a.Ends(err)
+		first.Troubled()
+		second.Troubled()
 		s.works(3)
 		s.over()
 	}
@@ -225,7 +253,7 @@ func endsIdle(err error) func(*suite.T) {
 		s := newScene(t)
 		a := s.counts()
 		s.release()
-		a.ends(err)
+		a.Ends(err)
 		t.Settle()
 		s.recovers(3)
 		s.over()
@@ -238,10 +266,10 @@ func endsUnderStream(t *suite.T) {
 	in := &crdt.StreamedRequest{Id: s.key}
 	watch := s.watches(in)
 	a.command("ProcessStreamed", in)
-	a.says(firstReply(2, says(gCounter(3))))
+	a.Says(firstReply(2, says(gCounter(3))))
 	watch.Expect(&crdt.Response{State: gCounter(3)})
 	s.release()
-	a.ends(status.Error(codes.Internal, "broken"))
+	a.Ends(status.Error(codes.Internal, "broken"))
 	if err := watch.Fails(); status.Convert(err).Message() == "" {
 		t.Fatalf("the client got the code %v without a word", status.Code(err))
 	}
@@ -254,7 +282,7 @@ func neverEnds(t *suite.T) {
 	q := s.asks()
 	a := s.opens(nil)
 	a.command("Call", request(s.key))
-	a.says(reply(1, says(nil)))
+	a.Says(reply(1, says(nil)))
 	q.is(nil)
 	a.HalfClosed()
 	s.release()
@@ -273,8 +301,8 @@ func unknownForward(t *suite.T) {
 	a.takes()
 	m := reply(2, forwards(s.key))
 	m.GetReply().GetClientAction().GetForward().ServiceName = "tck.Unknown"
-	a.says(m)
-	q.troubled()
+	a.Says(m)
+	q.Troubled()
 	t.Reported("tck.Unknown")
 	s.over()
 }
@@ -286,16 +314,8 @@ func unknownEffect(t *suite.T) {
 	a.takes()
 	m := reply(2, says(gCounter(3)), effects(s.key))
 	m.GetReply().GetSideEffects()[0].ServiceName = "tck.Unknown"
-	a.says(m)
+	a.Says(m)
 	q.is(gCounter(3))
 	t.Reported("tck.Unknown")
 	s.over()
-}
-
-// slowly gives a case more time.
-func slowly(run func(*suite.T)) func(*suite.T) {
-	return func(t *suite.T) {
-		t.Slowly()
-		run(t)
-	}
 }

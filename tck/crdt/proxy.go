@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate/tck/model/crdt"
@@ -54,22 +53,12 @@ func (c client) gets(want *state, actions ...*action) {
 func (c client) getsTwo(actions ...*action) { c.answered(callTwo, &crdt.Response{}, actions...) }
 
 func (c client) answered(path string, want *crdt.Response, actions ...*action) {
-	got := &crdt.Response{}
-	if err := c.t.Invoke(path, request(c.key, actions...), got); err != nil {
-		c.t.Fatalf("the client should have got a reply, but got the error %q (%v)", status.Convert(err).Message(), status.Code(err))
-	}
-	c.t.Equal("what the client got", want, got)
+	c.t.Gets(path, request(c.key, actions...), want)
 }
 
 // fails calls the first entity and expects an error with that description.
 func (c client) fails(description string, actions ...*action) {
-	err := c.t.Invoke(process, request(c.key, actions...), &crdt.Response{})
-	switch s := status.Convert(err); {
-	case err == nil:
-		c.t.Fatalf("the client should have got the error %q, but got a reply", description)
-	case s.Message() != description:
-		c.t.Fatalf("the client should have got the error %q, but got %q (%v)", description, s.Message(), s.Code())
-	}
+	c.t.Fails(process, request(c.key, actions...), &crdt.Response{}, description)
 }
 
 // watches calls the streamed command.

@@ -3,11 +3,7 @@
 package crdt
 
 import (
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/kairn-dev/kairn/proto/cloudstate/tck/model/crdt"
-	"github.com/kairn-dev/kairn/tck/script"
 	"github.com/kairn-dev/kairn/tck/suite"
 )
 
@@ -44,94 +40,32 @@ func (s *scene) over() {
 // An act is one stream of the instance, played by the script.
 type act struct {
 	*connection
-	t      *suite.T
-	stream *script.Stream[streamIn, streamOut]
+	*suite.Act[streamIn, streamOut]
 }
 
 // opens waits for the next stream, which begins with an init.
 func (s *scene) opens(known *delta) *act {
 	c := &connection{s.t.Connection(handle, s.service, s.key), s.key, 0}
 	c.FromProxy(initial(s.service, s.key, known))
-	ctx, cancel := s.t.Waiting()
-	defer cancel()
-	stream, err := s.t.Target.Script.CRDT.Next(ctx, s.key)
-	if err != nil {
-		s.t.Fatalf("%v", err)
-	}
-	s.t.Cleanup(func() { stream.End(nil) })
-	return &act{c, s.t, stream}
+	return &act{c, suite.Perform(c.Connection, s.t.Target.Script.CRDT, s.key)}
 }
 
 // takes expects the next command.
 func (a *act) takes(actions ...*action) { a.command("Process", request(a.key, actions...)) }
 
-// says sends a message.
-func (a *act) says(m *streamOut) {
-	if err := a.stream.Send(m); err != nil {
-		a.t.Fatalf("the proxy has given up the stream: %v", err)
-	}
-	a.FromFunction(m)
-}
-
-// leaves says a last message, after which the proxy is to give the stream up.
-func (a *act) leaves(m *streamOut) {
-	a.says(m)
-	a.Ignore()
-}
-
-// ends ends the stream, well or with an error.
-func (a *act) ends(err error) {
-	a.Ignore()
-	a.stream.End(err)
-}
-
 // A question is a call by the client that is under way.
-type question struct {
-	t       *suite.T
-	pending *suite.Pending
-}
+type question struct{ *suite.Question }
 
-func (s *scene) asks(actions ...*action) *question {
+func (s *scene) asks(actions ...*action) question {
 	path := process
 	if s.service == configured {
 		path = callConfigured
 	}
-	return &question{s.t, s.t.Start(path, request(s.key, actions...), &crdt.Response{})}
+	return question{s.t.Ask(path, request(s.key, actions...), &crdt.Response{})}
 }
 
 // is expects that state as the answer.
-func (q *question) is(want *state) {
-	m, err := q.pending.Wait()
-	if err != nil {
-		q.t.Fatalf("the client should have got %v, but got %v", want, err)
-	}
-	q.t.Equal("what the client got", &crdt.Response{State: want}, m)
-}
-
-// fails expects an error with that description.
-func (q *question) fails(description string) {
-	_, err := q.pending.Wait()
-	if s := status.Convert(err); err == nil || s.Message() != description {
-		q.t.Fatalf("the client should have got the error %q, but got %v", description, err)
-	}
-}
-
-// troubled expects an error that says something.
-func (q *question) troubled() {
-	if q.maybe() {
-		q.t.Fatalf("the client got a reply, though the function did not answer")
-	}
-}
-
-// maybe expects an answer, or an error that says something, and reports whether
-// it was an answer.
-func (q *question) maybe() bool {
-	_, err := q.pending.Wait()
-	if err != nil && (status.Convert(err).Message() == "" || status.Code(err) == codes.OK) {
-		q.t.Fatalf("the client got the code %v without a word", status.Code(err))
-	}
-	return err == nil
-}
+func (q question) is(want *state) { q.Gets(&crdt.Response{State: want}) }
 
 // works expects that the next command finds the function itself, in a new
 // stream, and that value.
@@ -149,13 +83,6 @@ func (s *scene) works(value uint64) {
 // recovers is works for the case that the next command, or several, may still
 // be told of the trouble, as long as it isn't for ever.
 func (s *scene) recovers(value uint64) {
-	for range 3 {
-		q := s.asks()
-		if q.maybe() {
-			q.is(gCounter(value))
-			s.t.Connection(handle, s.service, s.key).Ignore()
-			return
-		}
-	}
-	s.t.Fatalf("the instance did not recover within three commands")
+	s.t.Recovers(func() *suite.Question { return s.asks().Question }, &crdt.Response{State: gCounter(value)})
+	s.t.Connection(handle, s.service, s.key).Ignore()
 }

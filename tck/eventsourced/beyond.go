@@ -34,7 +34,7 @@ func Beyond() []suite.Case {
 	add("failure action with events, with a restart: nothing is stored", restartWithEvents)
 	add("reply without a client action: the client gets an empty message", noAction)
 	add("second reply to a command", secondReply)
-	add("reply that nobody has asked for, to the command that comes next", earlyReply)
+	add("reply that nobody has asked for, to the command that comes next: what a client is told is what is stored", earlyReply)
 
 	broken := status.Error(codes.Internal, "broken")
 	add("stream ended before the init is read", endsAtInit(nil))
@@ -54,13 +54,17 @@ func Beyond() []suite.Case {
 	add("restart while commands wait: they keep their order", restartWithWaiting)
 	add("client that goes away while the function has its command", cancelsInHand)
 	add("client that goes away while its command waits", cancelsWaiting)
-	add("message of 13 MiB: the client is told, nothing is stored", slowly(saysNonsense(reply(1, strings.Repeat("x", 13<<20), events("A")))))
+	add("reply after a failure message: the client gets the failure, nothing is stored", says(crashed(1, "boom"), "boom", reply(1, "A", events("A"))))
+	add("reply of another type: passed on, and told to the function", otherType)
+	add("event of a type that nobody knows: stored, and given back as it was", unknownEvent)
+	add("message of 13 MiB: the client is told, nothing is stored", suite.Slowly(saysNonsense(reply(1, strings.Repeat("x", 13<<20), events("A")))))
 	return cases
 }
 
 // says is for a function that answers the first command with a message after
-// which the stream is of no use; the client gets the description.
-func says(m *streamOut, description string) func(*suite.T) {
+// which the stream is of no use; the client gets the description. What the
+// function says after that is said to nobody.
+func says(m *streamOut, description string, more ...*streamOut) func(*suite.T) {
 	return func(t *suite.T) {
 		p := newPlay(t)
 		t.AllowReports()
@@ -68,8 +72,8 @@ func says(m *streamOut, description string) func(*suite.T) {
 		a := p.opens()
 		a.takes(emit("A"))
 		p.release()
-		a.leaves(m)
-		q.fails(description)
+		a.Leaves(m, more...)
+		q.Fails(description)
 		p.works("")
 		p.over()
 	}
@@ -83,8 +87,8 @@ func saysNonsense(m *streamOut) func(*suite.T) {
 		a := p.opens()
 		a.takes(emit("A"))
 		p.release()
-		a.leaves(m)
-		q.troubled()
+		a.Leaves(m)
+		q.Troubled()
 		t.Reported(p.key)
 		p.works("")
 		p.over()
@@ -97,9 +101,9 @@ func restartWithEvents(t *suite.T) {
 	a := p.opens()
 	a.takes(emit("A"))
 	p.release()
-	a.says(refused(1, "no", true, events("A")))
-	q.fails("no")
-	a.closes()
+	a.Says(refused(1, "no", true, events("A")))
+	q.Fails("no")
+	a.Closes()
 	s := p.reopened()
 	p.gets("", p.key)
 	s.passed(nil, "")
@@ -111,13 +115,13 @@ func noAction(t *suite.T) {
 	q := p.asks(emit("A"))
 	a := p.opens()
 	a.takes(emit("A"))
-	a.says(replyWith(1, nil, events("A")))
+	a.Says(replyWith(1, nil, events("A")))
 	q.gets("")
 	q = p.asks()
 	a.takes()
 	p.release()
-	a.leaves(crashed(2, "enough"))
-	q.fails("enough")
+	a.Leaves(crashed(2, "enough"))
+	q.Fails("enough")
 	p.works("A", "A")
 	p.over()
 }
@@ -128,29 +132,39 @@ func secondReply(t *suite.T) {
 	q := p.asks(emit("A"))
 	a := p.opens()
 	a.takes(emit("A"))
-	a.says(reply(1, "A", events("A")))
+	a.Says(reply(1, "A", events("A")))
 	q.gets("A")
 	p.release()
-	a.leaves(reply(1, "A", events("A")))
+	a.Leaves(reply(1, "A", events("A")))
 	t.Settle()
 	p.recovers("A")
 	p.over()
 }
 
-// earlyReply is refused or not noticed at all, but never taken for the answer
-// to a command that the function has not seen.
+// earlyReply may be refused, or not be noticed at all. If a proxy takes it for
+// the answer to the next command, whose number could be guessed, its client must
+// have been told what is stored.
 func earlyReply(t *suite.T) {
 	p := newPlay(t)
 	t.AllowReports()
 	q := p.asks(emit("A"))
 	a := p.opens()
 	a.takes(emit("A"))
-	a.says(reply(1, "A", events("A")))
+	a.Says(reply(1, "A", events("A")))
 	q.gets("A")
 	p.release()
-	a.leaves(reply(2, "forged", events("forged")))
+	a.Leaves(reply(2, "Aforged", events("forged")))
 	t.Settle()
-	p.recovers("A")
+	state := "A"
+	if q := p.asks(); q.Maybe() {
+		state = q.text()
+	}
+	if state != "A" && state != "Aforged" {
+		t.Fatalf("the client got %q, which nobody has said", state)
+	}
+	a.Ends(nil)
+	t.Settle()
+	p.recovers(state)
 	p.over()
 }
 
@@ -163,7 +177,7 @@ func endsAtInit(err error) func(*suite.T) {
 		q := p.asks(emit("A"))
 		a := p.opens()
 		p.release()
-		a.ends(err)
+		a.Ends(err)
 		p.endsBefore(q, "", "A")
 		p.over()
 	}
@@ -176,18 +190,18 @@ func endsAtReplay(err error) func(*suite.T) {
 		q := p.asks(emits("A", "B", "C")...)
 		a := p.opens()
 		a.takes(emits("A", "B", "C")...)
-		a.says(reply(1, "ABC", events("A", "B", "C")))
+		a.Says(reply(1, "ABC", events("A", "B", "C")))
 		q.gets("ABC")
 		q = p.asks()
 		a.takes()
-		a.leaves(crashed(2, "forget it"))
-		q.fails("forget it")
+		a.Leaves(crashed(2, "forget it"))
+		q.Fails("forget it")
 
 		q = p.asks(emit("D"))
 		a = p.opens()
 		a.FromProxy(stored(1, "A"))
 		p.release()
-		a.ends(err)
+		a.Ends(err)
 		p.endsBefore(q, "ABC", "D")
 		p.over()
 	}
@@ -195,8 +209,8 @@ func endsAtReplay(err error) func(*suite.T) {
 
 // endsBefore expects that a command that emits a value, which no function was
 // seen to answer, was carried out once or not at all.
-func (p *play) endsBefore(q *question, state, value string) {
-	if q.maybe() {
+func (p *play) endsBefore(q question, state, value string) {
+	if q.Maybe() {
 		q.gets(state + value)
 		p.gets(state+value, p.key)
 	} else {
@@ -215,8 +229,8 @@ func endsAtCommand(err error) func(*suite.T) {
 		a := p.opens()
 		a.takes(emit("A"))
 		p.release()
-		a.ends(err)
-		q.troubled()
+		a.Ends(err)
+		q.Troubled()
 		p.works("")
 		p.over()
 	}
@@ -231,10 +245,10 @@ func endsIdle(err error) func(*suite.T) {
 		q := p.asks(emit("A"))
 		a := p.opens()
 		a.takes(emit("A"))
-		a.says(reply(1, "A", events("A")))
+		a.Says(reply(1, "A", events("A")))
 		q.gets("A")
 		p.release()
-		a.ends(err)
+		a.Ends(err)
 		t.Settle()
 		p.recovers("A")
 		p.over()
@@ -248,7 +262,7 @@ func neverEnds(t *suite.T) {
 	a := p.opens()
 	a.id++
 	a.FromProxy(call(a.id, p.key))
-	a.says(reply(1, ""))
+	a.Says(reply(1, ""))
 	q.gets("")
 	a.HalfClosed()
 	p.release()
@@ -260,44 +274,6 @@ func neverEnds(t *suite.T) {
 	p.over()
 }
 
-func unknownForward(service, name, reported string) func(*suite.T) {
-	return func(t *suite.T) {
-		p := newPlay(t)
-		q := p.asks(emit("A"))
-		a := p.opens()
-		a.takes(emit("A"))
-		a.says(forwardedTo(1, service, name, "somewhere", events("A")))
-		q.troubled()
-		t.Reported(reported)
-		p.goesOn(a)
-		p.over()
-	}
-}
-
-func unknownEffect(synchronous bool) func(*suite.T) {
-	return func(t *suite.T) {
-		p := newPlay(t)
-		q := p.asks(emit("A"))
-		a := p.opens()
-		a.takes(emit("A"))
-		m := reply(1, "A", events("A"), effectsOn(synchronous, []string{"somewhere"}))
-		m.GetReply().GetSideEffects()[0].ServiceName = "tck.Unknown"
-		a.says(m)
-		q.gets("A")
-		t.Reported("tck.Unknown")
-		p.goesOn(a)
-		p.over()
-	}
-}
-
-// goesOn expects the next command in the same stream.
-func (p *play) goesOn(a *act) {
-	q := p.asks()
-	a.takes()
-	a.says(reply(a.id, "as before"))
-	q.gets("as before")
-}
-
 // restartWithWaiting lets three commands wait while the function has one that
 // it then refuses with a restart. That they have reached the proxy in order is
 // seen to by the calls to another instance in between.
@@ -306,15 +282,15 @@ func restartWithWaiting(t *suite.T) {
 	first := p.asks(emit("1"))
 	a := p.opens()
 	a.takes(emit("1"))
-	var waiting []*question
+	var waiting []question
 	for _, v := range []string{"2", "3", "4"} {
 		waiting = append(waiting, p.asks(emit(v)))
 		t.Settle()
 	}
 	p.release()
-	a.says(refused(1, "no", true))
-	first.fails("no")
-	a.closes()
+	a.Says(refused(1, "no", true))
+	first.Fails("no")
+	a.Closes()
 	s := p.reopened()
 	for i, q := range waiting {
 		s.passed(emits(string(rune('2'+i))), "234"[:i+1], events(string(rune('2'+i))))
@@ -331,15 +307,15 @@ func cancelsInHand(t *suite.T) {
 	q := p.asks(emit("A"))
 	a := p.opens()
 	a.takes(emit("A"))
-	q.pending.Cancel()
+	q.GoesAway()
 	t.Settle()
-	a.says(reply(1, "A", events("A")))
+	a.Says(reply(1, "A", events("A")))
 	q = p.asks(emit("B"))
 	a.takes(emit("B"))
 	p.release()
-	a.says(refused(2, "no", true))
-	q.fails("no")
-	a.closes()
+	a.Says(refused(2, "no", true))
+	q.Fails("no")
+	a.Closes()
 	s := p.reopened("A")
 	p.gets("A", p.key)
 	s.passed(nil, "A")
@@ -355,21 +331,13 @@ func cancelsWaiting(t *suite.T) {
 	a.takes(emit("A"))
 	waiting := p.asks(emit("B"))
 	t.Settle()
-	waiting.pending.Cancel()
+	waiting.GoesAway()
 	t.Settle()
-	a.says(reply(1, "A", events("A")))
+	a.Says(reply(1, "A", events("A")))
 	first.gets("A")
 	q := p.asks(emit("C"))
 	a.takes(emit("C"))
-	a.says(reply(2, "AC", events("C")))
+	a.Says(reply(2, "AC", events("C")))
 	q.gets("AC")
 	p.over()
-}
-
-// slowly gives a case more time.
-func slowly(run func(*suite.T)) func(*suite.T) {
-	return func(t *suite.T) {
-		t.Slowly()
-		run(t)
-	}
 }

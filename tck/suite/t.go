@@ -55,6 +55,14 @@ func (t *T) Waiting() (context.Context, context.CancelFunc) {
 // Slowly makes the case wait five times as long, since it moves very much.
 func (t *T) Slowly() { t.slow = true }
 
+// Slowly returns a case that does what run does, slowly.
+func Slowly(run func(*T)) func(*T) {
+	return func(t *T) {
+		t.Slowly()
+		run(t)
+	}
+}
+
 // Key returns the key of an instance that only this case uses.
 func (t *T) Key() string { return t.KeyOf("case") }
 

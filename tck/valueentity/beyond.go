@@ -50,7 +50,14 @@ func Beyond() []suite.Case {
 	add("passivated stream that the function never ends", neverEnds, configured)
 	add("client that goes away while the function has its command", cancelsInHand)
 	add("client that goes away while its command waits", cancelsWaiting)
-	add("message of 13 MiB: the client is told, nothing is stored", slowly(saysNonsense(reply(1, strings.Repeat("x", 13<<20), updated("B")))))
+	add("reply after a failure message: the client gets the failure, nothing is stored", says(crashed(1, "boom"), "boom", reply(1, "B", updated("B"))))
+	add("reply of another type: passed on, and told to the function", otherType)
+	add("state of a type that nobody knows: stored, and given back as it was", unknownState)
+	add("forward to an unknown service", unknownForward("tck.Unknown", "Call", "tck.Unknown"))
+	add("forward to an unknown command", unknownForward(modelService, "Unknown", "Unknown"))
+	add("side effect on an unknown service", unknownEffect(false))
+	add("synchronous side effect on an unknown service", unknownEffect(true))
+	add("message of 13 MiB: the client is told, nothing is stored", suite.Slowly(saysNonsense(reply(1, strings.Repeat("x", 13<<20), updated("B")))))
 	return cases
 }
 
@@ -70,17 +77,18 @@ func (p *play) stores(value string) {
 	q := p.asks(update(value))
 	a := p.opens()
 	a.takes(update(value))
-	a.says(reply(1, value, updated(value)))
+	a.Says(reply(1, value, updated(value)))
 	q.gets(value)
 	q = p.asks()
 	a.takes()
-	a.leaves(crashed(2, "forget it"))
-	q.fails("forget it")
+	a.Leaves(crashed(2, "forget it"))
+	q.Fails("forget it")
 }
 
 // says is for a function that answers a command with a message after which the
-// stream is of no use; the client gets the description.
-func says(m *streamOut, description string) func(*suite.T) {
+// stream is of no use; the client gets the description. What the function says
+// after that is said to nobody.
+func says(m *streamOut, description string, more ...*streamOut) func(*suite.T) {
 	return func(t *suite.T) {
 		p := newPlay(t)
 		t.AllowReports()
@@ -89,8 +97,8 @@ func says(m *streamOut, description string) func(*suite.T) {
 		a := p.opensWith("A")
 		a.takes(update("B"))
 		p.release()
-		a.leaves(m)
-		q.fails(description)
+		a.Leaves(m, more...)
+		q.Fails(description)
 		p.works("A")
 		p.over()
 	}
@@ -106,8 +114,8 @@ func saysNonsense(m *streamOut) func(*suite.T) {
 		a := p.opensWith("A")
 		a.takes(update("B"))
 		p.release()
-		a.leaves(m)
-		q.troubled()
+		a.Leaves(m)
+		q.Troubled()
 		t.Reported(p.key)
 		p.works("A")
 		p.over()
@@ -126,9 +134,9 @@ func failureWithUpdate(t *suite.T) {
 	p.release()
 	m := refused(1, "no")
 	updated("B")(m.GetReply())
-	a.leaves(m)
-	q.troubled()
-	a.stream.End(nil) // if the proxy still has it
+	a.Leaves(m)
+	q.Troubled()
+	a.Ends(nil) // if the proxy still has it
 	t.Settle()
 	p.recovers("A")
 	p.over()
@@ -140,13 +148,13 @@ func noAction(t *suite.T) {
 	q := p.asks(update("A"))
 	a := p.opens()
 	a.takes(update("A"))
-	a.says(replyWith(1, nil, updated("A")))
+	a.Says(replyWith(1, nil, updated("A")))
 	q.gets("")
 	q = p.asks()
 	a.takes()
 	p.release()
-	a.leaves(crashed(2, "enough"))
-	q.fails("enough")
+	a.Leaves(crashed(2, "enough"))
+	q.Fails("enough")
 	p.works("A")
 	p.over()
 }
@@ -157,10 +165,10 @@ func secondReply(t *suite.T) {
 	q := p.asks(update("A"))
 	a := p.opens()
 	a.takes(update("A"))
-	a.says(reply(1, "A", updated("A")))
+	a.Says(reply(1, "A", updated("A")))
 	q.gets("A")
 	p.release()
-	a.leaves(reply(1, "B", updated("B")))
+	a.Leaves(reply(1, "B", updated("B")))
 	t.Settle()
 	p.recovers("A")
 	p.over()
@@ -176,9 +184,9 @@ func endsAtInit(err error) func(*suite.T) {
 		q := p.asks(update("B"))
 		a := p.opensWith("A")
 		p.release()
-		a.ends(err)
+		a.Ends(err)
 		want := "A"
-		if q.maybe() {
+		if q.Maybe() {
 			want = "B"
 			q.gets(want)
 		}
@@ -199,8 +207,8 @@ func endsAtCommand(err error) func(*suite.T) {
 		a := p.opensWith("A")
 		a.takes(update("B"))
 		p.release()
-		a.ends(err)
-		q.troubled()
+		a.Ends(err)
+		q.Troubled()
 		p.works("A")
 		p.over()
 	}
@@ -215,10 +223,10 @@ func endsIdle(err error) func(*suite.T) {
 		q := p.asks(update("A"))
 		a := p.opens()
 		a.takes(update("A"))
-		a.says(reply(1, "A", updated("A")))
+		a.Says(reply(1, "A", updated("A")))
 		q.gets("A")
 		p.release()
-		a.ends(err)
+		a.Ends(err)
 		t.Settle()
 		p.recovers("A")
 		p.over()
@@ -232,7 +240,7 @@ func neverEnds(t *suite.T) {
 	a := p.opens()
 	a.id++
 	a.FromProxy(call(a.id, p.key))
-	a.says(reply(1, ""))
+	a.Says(reply(1, ""))
 	q.gets("")
 	a.HalfClosed()
 	p.release()
@@ -251,14 +259,14 @@ func cancelsInHand(t *suite.T) {
 	q := p.asks(update("A"))
 	a := p.opens()
 	a.takes(update("A"))
-	q.pending.Cancel()
+	q.GoesAway()
 	t.Settle()
-	a.says(reply(1, "A", updated("A")))
+	a.Says(reply(1, "A", updated("A")))
 	q = p.asks()
 	a.takes()
 	p.release()
-	a.leaves(crashed(2, "enough"))
-	q.fails("enough")
+	a.Leaves(crashed(2, "enough"))
+	q.Fails("enough")
 	p.works("A")
 	p.over()
 }
@@ -272,21 +280,13 @@ func cancelsWaiting(t *suite.T) {
 	a.takes(update("A"))
 	waiting := p.asks(update("B"))
 	t.Settle()
-	waiting.pending.Cancel()
+	waiting.GoesAway()
 	t.Settle()
-	a.says(reply(1, "A", updated("A")))
+	a.Says(reply(1, "A", updated("A")))
 	first.gets("A")
 	q := p.asks(update("C"))
 	a.takes(update("C"))
-	a.says(reply(2, "C", updated("C")))
+	a.Says(reply(2, "C", updated("C")))
 	q.gets("C")
 	p.over()
-}
-
-// slowly gives a case more time.
-func slowly(run func(*suite.T)) func(*suite.T) {
-	return func(t *suite.T) {
-		t.Slowly()
-		run(t)
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate/tck/model/valueentity"
 	"github.com/kairn-dev/kairn/tck/suite"
@@ -26,25 +25,13 @@ type client struct {
 
 // gets calls the first entity and expects that text.
 func (c client) gets(text, key string, actions ...*action) {
-	got := &valueentity.Response{}
-	if err := c.t.Invoke(process, request(key, actions...), got); err != nil {
-		c.t.Fatalf("the client should have got %q, but got the error %q (%v)", text, status.Convert(err).Message(), status.Code(err))
-	}
-	c.t.Equal("what the client got", &valueentity.Response{Message: text}, got)
+	c.t.Gets(process, request(key, actions...), answer(text))
 }
 
 // fails calls the first entity and expects an error with that description.
 func (c client) fails(description, key string, actions ...*action) {
-	got := &valueentity.Response{}
-	c.failed(description, c.t.Invoke(process, request(key, actions...), got))
+	c.t.Fails(process, request(key, actions...), answer(""), description)
 }
 
-// failed expects err to have that description.
-func (c client) failed(description string, err error) {
-	switch s := status.Convert(err); {
-	case err == nil:
-		c.t.Fatalf("the client should have got the error %q, but got a reply", description)
-	case s.Message() != description:
-		c.t.Fatalf("the client should have got the error %q, but got %q (%v)", description, s.Message(), s.Code())
-	}
-}
+// answer is what the client gets.
+func answer(text string) *valueentity.Response { return &valueentity.Response{Message: text} }

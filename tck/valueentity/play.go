@@ -3,10 +3,6 @@
 package valueentity
 
 import (
-	"google.golang.org/grpc/status"
-
-	"github.com/kairn-dev/kairn/proto/cloudstate/tck/model/valueentity"
-	"github.com/kairn-dev/kairn/tck/script"
 	"github.com/kairn-dev/kairn/tck/suite"
 )
 
@@ -42,8 +38,7 @@ func (p *play) over() {
 // An act is one stream of the instance, played by the script.
 type act struct {
 	*connection
-	t      *suite.T
-	stream *script.Stream[streamIn, streamOut]
+	*suite.Act[streamIn, streamOut]
 }
 
 // opens waits for the next stream, which begins without anything stored.
@@ -54,90 +49,25 @@ func (p *play) opensWith(value string) *act { return p.act(openedWith(p.t, p.ser
 
 // act takes the script's end of a stream.
 func (p *play) act(c *connection) *act {
-	ctx, cancel := p.t.Waiting()
-	defer cancel()
-	stream, err := p.t.Target.Script.ValueEntity.Next(ctx, p.key)
-	if err != nil {
-		p.t.Fatalf("%v", err)
-	}
-	p.t.Cleanup(func() { stream.End(nil) })
-	return &act{c, p.t, stream}
+	return &act{c, suite.Perform(c.Connection, p.t.Target.Script.ValueEntity, p.key)}
 }
 
 // takes expects the next command.
 func (a *act) takes(actions ...*action) { a.command(actions...) }
 
-// says sends a message.
-func (a *act) says(m *streamOut) {
-	if err := a.stream.Send(m); err != nil {
-		a.t.Fatalf("the proxy has given up the stream: %v", err)
-	}
-	a.FromFunction(m)
-}
-
-// leaves says a last message, after which the proxy is to give the stream up,
-// however it does that.
-func (a *act) leaves(m *streamOut) {
-	a.says(m)
-	a.Ignore()
-}
-
-// ends ends the stream, well or with an error. What the proxy has sent
-// meanwhile is lost.
-func (a *act) ends(err error) {
-	a.Ignore()
-	a.stream.End(err)
-}
-
 // A question is a call by the client that is under way.
-type question struct {
-	client
-	pending *suite.Pending
-}
+type question struct{ *suite.Question }
 
-func (p *play) asks(actions ...*action) *question {
+func (p *play) asks(actions ...*action) question {
 	path := process
 	if p.service == configured {
 		path = callConfigured
 	}
-	return &question{p.client, p.t.Start(path, request(p.key, actions...), &valueentity.Response{})}
+	return question{p.t.Ask(path, request(p.key, actions...), answer(""))}
 }
 
 // gets expects that text as the answer.
-func (q *question) gets(text string) {
-	m, err := q.pending.Wait()
-	if err != nil {
-		q.t.Fatalf("the client should have got %q, but got %v", text, err)
-	}
-	q.t.Equal("what the client got", &valueentity.Response{Message: text}, m)
-}
-
-// fails expects an error with that description.
-func (q *question) fails(description string) {
-	_, err := q.pending.Wait()
-	q.failed(description, err)
-}
-
-// troubled expects an error that says something.
-func (q *question) troubled() {
-	if !q.maybe() {
-		return
-	}
-	q.t.Fatalf("the client got a reply, though the function did not answer")
-}
-
-// maybe expects an answer, or an error that says something, and reports whether
-// it was an answer.
-func (q *question) maybe() bool {
-	_, err := q.pending.Wait()
-	if err == nil {
-		return true
-	}
-	if s := status.Convert(err); s.Message() == "" {
-		q.t.Fatalf("the client got the code %v without a word", s.Code())
-	}
-	return false
-}
+func (q question) gets(text string) { q.Gets(answer(text)) }
 
 // works expects that the next command finds the function itself, in a new
 // stream, and what is stored.
@@ -149,13 +79,6 @@ func (p *play) works(state string) {
 // recovers is works for the case that the next command, or several, may still
 // be told of the trouble, as long as it isn't for ever.
 func (p *play) recovers(state string) {
-	for range 3 {
-		q := p.asks()
-		if q.maybe() {
-			q.gets(state)
-			p.t.Connection(handle, p.service, p.key).Ignore()
-			return
-		}
-	}
-	p.t.Fatalf("the instance did not recover within three commands")
+	p.t.Recovers(func() *suite.Question { return p.asks().Question }, answer(state))
+	p.t.Connection(handle, p.service, p.key).Ignore()
 }
