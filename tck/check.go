@@ -24,6 +24,7 @@ import (
 	"github.com/kairn-dev/kairn/tck/eventsourced"
 	"github.com/kairn-dev/kairn/tck/exchange"
 	"github.com/kairn-dev/kairn/tck/intercept"
+	"github.com/kairn-dev/kairn/tck/keys"
 	"github.com/kairn-dev/kairn/tck/model"
 	"github.com/kairn-dev/kairn/tck/report"
 	"github.com/kairn-dev/kairn/tck/script"
@@ -47,6 +48,7 @@ func cases() []suite.Case {
 		valueentity.Beyond(),
 		action.Beyond(),
 		crdt.Beyond(),
+		keys.Cases(),
 		caller.Cases(),
 	)
 }

@@ -184,6 +184,15 @@ func (t *T) Script(key string) (release func()) {
 	return release
 }
 
+// IgnoreService lets anything happen in the streams so far of the instances of a
+// service.
+func (t *T) IgnoreService(service string) {
+	t.Log.Ignore(func(c *exchange.Call, first proto.Message) bool {
+		of, _ := instance(c, first)
+		return of == service
+	})
+}
+
 // Cut closes the proxy's connection to the function. How that ends the calls
 // that are open is no concern of the cases that they belong to.
 func (t *T) Cut() {
