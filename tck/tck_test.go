@@ -23,9 +23,10 @@ func TestOurFunctionPassesAllModelCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := cases() // some have messages of 13 MiB
 	for i := range results {
 		r := &results[i]
-		if !slices.ContainsFunc(cases(), func(c suite.Case) bool { return c.Number == r.Number && c.Kind == suite.Model }) {
+		if !slices.ContainsFunc(all, func(c suite.Case) bool { return c.Number == r.Number && c.Kind == suite.Model }) {
 			if r.Status != report.Pending || r.Reason != "the proxy was not given" {
 				t.Errorf("case %s is %s (%s) without a proxy", r.Number, r.Status, r.Reason)
 			}
