@@ -25,7 +25,7 @@ const (
 func giveBack(ctx context.Context, calls func() int64) error {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
-	given, last := int64(-1), int64(-1)
+	given, last := int64(-1), calls()
 	since, next := time.Now(), time.Time{}
 	for {
 		select {

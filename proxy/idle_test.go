@@ -33,8 +33,8 @@ func TestMemoryIsGivenBackOncePerStillness(t *testing.T) {
 				t.Errorf("%s: given back %d times, want %d", when, got, want)
 			}
 		}
-		expect(0, stillness, "before it has been still")
-		expect(1, stillness, "after the start")
+		expect(0, stillness-look, "before it has been still")
+		expect(1, 2*look, "after the start")
 		expect(1, time.Hour, "while it stays still")
 		for range 10 {
 			calls.Add(1)

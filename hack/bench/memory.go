@@ -130,7 +130,7 @@ func settled(ctx context.Context, p *proc.Process, admin string) (float64, error
 	}
 	const (
 		look   = 250 * time.Millisecond
-		enough = 54        // looks without a change; a proxy gives memory back 10 to 12 s after its last call
+		enough = 64        // looks without a change; a proxy gives memory back 10 to 12 s after its last call
 		change = 128 << 10 // bytes that are none
 		most   = 60_000 / 250
 	)
