@@ -4,6 +4,7 @@ package clients
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -251,10 +252,28 @@ func TestPageInChromium(t *testing.T) {
 	}
 }
 
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 func TestCurl(t *testing.T) {
 	need(t, "curl")
 	base := serve(t)
 	const json = "Content-Type: application/json"
+	long := strings.Repeat("x", 2000)
+	zipped := filepath.Join(t.TempDir(), "request.gz")
+	if err := os.WriteFile(zipped, gzipped(t, `{"name":"`+long+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -263,10 +282,14 @@ func TestCurl(t *testing.T) {
 		{"REST", []string{"-H", json, "-d", `{"name":"Ann"}`, "/greetings"}, `{"text":"Hello, Ann!"}`},
 		{"REST, HTTP/2", []string{"--http2-prior-knowledge", "-H", json, "-d", `{"name":"Ann"}`, "/greetings"}, `{"text":"Hello, Ann!"}`},
 		{"lines", []string{"-N", "-H", json, "-d", `{"name":"Ann"}`, "/greet.Greeter/GreetInAllLanguages"}, "{\"text\":\"Hallo, Ann!\"}\n{\"text\":\"Hello, Ann!\"}\n"},
+		{"REST, gzip both ways", []string{"--compressed", "-w", " %header{content-encoding}", "-H", json, "-H", "Content-Encoding: gzip", "--data-binary", "@" + zipped, "/greetings"}, `{"text":"Hello, ` + long + `!"} gzip`},
+		{"REST, malformed", []string{"-H", json, "-d", `{"name":}`, "/greetings"}, `{"error":{"code":400,"message":"invalid request: `},
+		{"REST, long headers", []string{"-H", "X-Long: " + strings.Repeat("x", 70_000), "-H", json, "-d", "{}", "/greetings"}, `{"error":{"code":431,`},
+		{"REST, another verb", []string{"-X", "DELETE", "/greetings"}, `{"error":{"code":405,`},
 		{"events", []string{"-N", "-H", "Accept: text/event-stream", "-H", json, "-d", `{"name":"Ann"}`, "/greet.Greeter/GreetInAllLanguages"}, "data: {\"text\":\"Hallo, Ann!\"}\n\n"},
 		{"Connect", []string{"-H", json, "-H", "Connect-Protocol-Version: 1", "-d", `{"name":"Ann"}`, "/greet.Greeter/Greet"}, `{"text":"Hello, Ann!"}`},
 		{"Connect, refused", []string{"-H", json, "-H", "Connect-Protocol-Version: 1", "-d", `{"language":"xx"}`, "/greet.Greeter/Greet"}, `{"code":"unknown","message":"nobody here speaks \"xx\""}`},
-		{"gzip", []string{"--compressed", "-H", json, "-H", "Connect-Protocol-Version: 1", "-d", `{"name":"` + strings.Repeat("x", 2000) + `"}`, "/greet.Greeter/Greet"}, `{"text":"Hello, ` + strings.Repeat("x", 2000) + `!"}`},
+		{"gzip", []string{"--compressed", "-H", json, "-H", "Connect-Protocol-Version: 1", "-d", `{"name":"` + long + `"}`, "/greet.Greeter/Greet"}, `{"text":"Hello, ` + long + `!"}`},
 		{"gRPC-Web as text", []string{"-H", "Content-Type: application/grpc-web-text", "-d", "AAAAAAUKA0Fubg==", "/greet.Greeter/Greet"}, "AAAAAA0KC0hlbGxvLCBBbm4h"},
 		{"probe", []string{"-H", "K-Network-Probe: queue", "/"}, "queue"},
 	} {
