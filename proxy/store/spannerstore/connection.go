@@ -35,8 +35,9 @@ type connection struct {
 	options []option.ClientOption
 	current atomic.Pointer[spanner.Client]
 
-	mu    sync.Mutex // protects what follows; held while a client is made
-	since time.Time  // of current
+	mu     sync.Mutex // protects what follows; held while a client is made
+	since  time.Time  // of current
+	closed bool
 }
 
 func (c *connection) open(ctx context.Context) error {
@@ -48,8 +49,13 @@ func (c *connection) open(ctx context.Context) error {
 	return err
 }
 
-// close gives the client up.
-func (c *connection) close() { c.current.Load().Close() }
+// close gives the client up, and lets no other come after it.
+func (c *connection) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.current.Load().Close()
+}
 
 // heard takes the error of a call of client. If Spanner doesn't know what the
 // client is for, then there is another one after it.
@@ -58,7 +64,7 @@ func (c *connection) heard(ctx context.Context, client *spanner.Client, err erro
 		return
 	}
 	defer c.mu.Unlock()
-	if c.current.Load() != client || time.Since(c.since) < renewPause {
+	if c.closed || c.current.Load() != client || time.Since(c.since) < renewPause {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)

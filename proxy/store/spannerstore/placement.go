@@ -48,7 +48,8 @@ func (s *Store) Look(ctx context.Context, known entity.Placement, neighbour enti
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
 	defer cancel()
 	s.stats.Reads.Add(1)
-	err = s.client().Single().Query(ctx, spanner.Statement{SQL: sight, Params: map[string]any{
+	client := s.client()
+	err = client.Single().Query(ctx, spanner.Statement{SQL: sight, Params: map[string]any{
 		"bucket": s.home, "service": s.cfg.Service, "member": int64(neighbour),
 		"incarnation": known.Incarnation, "version": known.Version,
 	}}).Do(func(row *spanner.Row) error {
@@ -64,6 +65,7 @@ func (s *Store) Look(ctx context.Context, known entity.Placement, neighbour enti
 		}
 		return nil
 	})
+	s.conn.heard(ctx, client, err)
 	if err != nil {
 		return entity.Sight{}, fmt.Errorf("look at the placement: %w", err)
 	}
@@ -82,7 +84,8 @@ func (s *Store) Transact(ctx context.Context, decide func(entity.Placement, []en
 		return after, fmt.Errorf("transition of the placement: %w", context.Cause(ctx))
 	}
 	var tr entity.Transition
-	_, err = s.client().ReadWriteTransaction(ctx, func(ctx context.Context, txn *spanner.ReadWriteTransaction) error {
+	client := s.client()
+	_, err = client.ReadWriteTransaction(ctx, func(ctx context.Context, txn *spanner.ReadWriteTransaction) error {
 		before, err := s.placement(ctx, txn)
 		if err != nil {
 			return err
@@ -103,6 +106,7 @@ func (s *Store) Transact(ctx context.Context, decide func(entity.Placement, []en
 		after = tr.Placement
 		return txn.BufferWrite(s.transition(&tr))
 	})
+	s.conn.heard(ctx, client, err)
 	if err != nil {
 		return entity.Placement{}, fmt.Errorf("transition of the placement: %w", err)
 	}

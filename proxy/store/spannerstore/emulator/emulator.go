@@ -140,10 +140,6 @@ func (e *Emulator) Stop() {
 	_ = e.cmd.Wait()
 }
 
-// Own reports whether this process has started the emulator, so that it may
-// kill it.
-func (e *Emulator) Own() bool { return e.cmd != nil }
-
 // Restart kills the emulator, and starts a fresh one at the same address. It
 // holds nothing then.
 func (e *Emulator) Restart(ctx context.Context) (*Emulator, error) {
