@@ -159,7 +159,7 @@ func (g *Gate) Stream(ctx context.Context, call entity.Call, client entity.Excha
 	if r == nil {
 		return g.next.Stream(ctx, call, client)
 	}
-	if call.Payload == nil {
+	if call.Payload == nil && r.broken == nil {
 		client = checked{client, r}
 	} else if err := r.check(call.Payload); err != nil {
 		return err

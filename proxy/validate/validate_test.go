@@ -103,6 +103,10 @@ func TestRulesThatAreWrongLetNothingThrough(t *testing.T) {
 	if err := gate.Stream(t.Context(), call, nil); !errors.Is(err, entity.ErrProtocol) {
 		t.Errorf("a stream: %v", err)
 	}
+	call.Payload = nil // comes later, message by message
+	if err := gate.Stream(t.Context(), call, nil); !errors.Is(err, entity.ErrProtocol) {
+		t.Errorf("a stream of requests: %v", err)
+	}
 	if next.calls != 0 {
 		t.Errorf("%d calls got through", next.calls)
 	}
