@@ -102,8 +102,11 @@ func (s *socket) carry() error {
 // only returns the message of a call that has one, which must come in time.
 func (s *socket) only() ([]byte, error) {
 	late := time.AfterFunc(s.call.handler.options.Patience, func() { s.finish(errLate) })
-	defer late.Stop()
-	return s.Recv()
+	payload, err := s.Recv()
+	if !late.Stop() { // the client has been told already, so nothing may come of it
+		return nil, errLate
+	}
+	return payload, err
 }
 
 // listen waits, while nothing more is expected, for the client to go away.
