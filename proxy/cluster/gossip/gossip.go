@@ -111,6 +111,7 @@ func Listen(log *slog.Logger, cfg Config) (*Gossip, error) {
 		return nil, fmt.Errorf("gossip: port %q is no number", port)
 	}
 	mc.AdvertiseAddr, mc.AdvertisePort = cfg.Advertise, mc.BindPort
+	mc.TCPTimeout = joinTime
 	mc.Delegate, mc.Events = delegate{g}, events{g}
 	mc.Logger = newLogger(log, &cfg.Stats.Refused)
 	if cfg.Keys != nil {
@@ -152,6 +153,10 @@ func (g *Gossip) Tell(n Note) {
 	g.mu.Unlock()
 	g.queue.QueueBroadcast(message(g.encode(n)))
 }
+
+// joinTime is how long one that is not there may hold up the search for others, and
+// the end of this process.
+const joinTime = 3 * time.Second
 
 // leaveTime is how long a process that ends waits for the others to hear of it.
 const leaveTime = 500 * time.Millisecond

@@ -5,6 +5,7 @@ package rpc
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"io"
 	"testing"
@@ -51,17 +52,12 @@ func FuzzFrames(f *testing.F) {
 				t.Errorf("a message of %d bytes", len(message))
 			}
 			if flags&compressed != 0 {
-				again = append(again, data[len(again):len(again)+headBytes+int(size(data[len(again):]))]...)
+				again = append(again, data[len(again):len(again)+headBytes+int(binary.BigEndian.Uint32(data[len(again)+1:]))]...)
 			} else {
 				again = appendFrame(again, flags, message)
 			}
 		}
 	})
-}
-
-// size returns how long the message of the frame at the beginning of data is.
-func size(data []byte) uint32 {
-	return uint32(data[1])<<24 | uint32(data[2])<<16 | uint32(data[3])<<8 | uint32(data[4])
 }
 
 // FuzzText decodes text of anybody, which must come to the same however it
