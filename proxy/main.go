@@ -46,6 +46,7 @@ const (
 	maxDepth          = 64
 	maxActions        = 10_000 // calls of actions that forwards and effects have led to
 	effectTime        = 30 * time.Second
+	maxNotices        = 64               // of events, that are carried out at once
 	joinWait          = 20 * time.Second // for another proxy of the service to go
 	grace             = 5 * time.Second  // for the function to end a half-closed stream
 	farewell          = 2 * time.Second  // for the function to hear that the proxy ends

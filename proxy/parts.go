@@ -20,6 +20,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/crdt"
 	"github.com/kairn-dev/kairn/proxy/discovery"
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/eventlog"
 	"github.com/kairn-dev/kairn/proxy/instance"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
@@ -63,6 +64,7 @@ type parts struct {
 	lanes    []*lane.Lane
 	live     *live.Set
 	outbox   *outbox.Pump
+	backfill *eventlog.Backfill
 	replicas *replica.Set
 	grpc     *serve.GRPC
 	use      func(*route.Catalogue) []string // prepares to serve it, and returns what is wrong with its rules
@@ -82,7 +84,6 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		Supported:    []string{route.Action, route.CRDT, route.EventSourced, route.ValueEntity},
 		AnyVersion:   cfg.function.anyVersion,
 		Headers:      cfg.function.metadata.has,
-		Found:        p.found,
 		Lost:         p.lost,
 	}
 	g := groupings[cfg.store]
@@ -123,12 +124,17 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 }
 
 // newOutbox makes what carries out what is stored of effects and forwards.
-func (p *parts) newOutbox(m entity.Member, rows outbox.Rows, r *router.Router, n *outbox.Stats) {
+func (p *parts) newOutbox(m entity.Member, s store, r *router.Router, n *outbox.Stats) {
+	laneOf := func(key entity.Key) *lane.Lane { return p.lanes[shard.Lane(key, len(p.lanes))] }
+	events := eventlog.New(eventlog.Config{
+		Calls: r, Journal: s, Methods: r, Catalogue: p.catalogue, Time: effectTime, AtOnce: maxNotices,
+	})
 	p.outbox = outbox.New(p.log, outbox.Config{
-		Rows: rows, Calls: r, Lane: func(key entity.Key) *lane.Lane { return p.lanes[shard.Lane(key, len(p.lanes))] },
+		Rows: s, Calls: events, Lane: laneOf,
 		Member: m, MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000, Stats: n,
 	})
 	r.Outbox, p.live.Outbox = p.outbox, p.outbox
+	p.backfill = &eventlog.Backfill{Log: p.log, States: s, Values: s, Outbox: p.outbox, Lane: laneOf, Pause: time.Second}
 }
 
 // newLive makes the set of the instances that handle one command at a time.
@@ -261,7 +267,13 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 			var work sync.WaitGroup
 			work.Go(func() { p.reporter.Run(ctx) }) //nolint:errcheck // it returns nil when ctx is done
 			defer work.Wait()
-			return discovery.Run(ctx, p.log, p.discovery)
+			d := p.discovery
+			d.Found = func(c *route.Catalogue) {
+				if p.backfill.Run(ctx, c) == nil {
+					p.found(c)
+				}
+			}
+			return discovery.Run(ctx, p.log, d)
 		}),
 		edge: begin(ctx, fail, func(ctx context.Context) error { return p.serveClients(ctx, l) }),
 	}

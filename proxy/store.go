@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/eventlog"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/outbox"
@@ -28,6 +29,7 @@ type store interface {
 type contents interface {
 	live.Journal
 	outbox.Rows
+	eventlog.States
 }
 
 // A leased store is one whose member has to say again and again that it lives.

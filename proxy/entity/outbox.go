@@ -40,8 +40,9 @@ const (
 	// Forward is a call whose answer is that of the command, if somebody
 	// still waits for it.
 	Forward OutboxKind = 2
-	// EventNotice is a call that tells of the event at Seq of Source, whose
-	// payload is read from the journal.
+	// EventNotice tells a consumer of the events of Source after After and up
+	// to Seq, which are read from the journal. Of its target the service is
+	// that of the consumer and the command its group.
 	EventNotice OutboxKind = 3
 	// Purge is no call: the events of Source up to Seq are to be removed.
 	Purge OutboxKind = 4
@@ -57,6 +58,7 @@ type OutboxRow struct {
 	Synchronous bool      // whether the answer to the command waits for the first try
 	Depth       int       // how many calls have led to this one
 	Seq         Seq       // see Kind
+	After       Seq       // likewise
 	Attempts    int       // how often it was tried
 	Due         time.Time // when to try it, in whole milliseconds; zero if at once
 	Parked      bool      // whether it was given up until somebody looks at it

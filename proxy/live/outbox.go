@@ -40,11 +40,15 @@ func (in *awake) enlist(c *instance.Command, d *instance.Decision) {
 	box := in.set.Outbox
 	o := &d.Outcome
 	gone := d.Write.Snapshot != nil && d.Write.Snapshot.Deleted
-	if box == nil || len(o.Effects) == 0 && o.Forward == nil && !gone {
+	told := len(d.Write.Events) > 0 && len(in.Consumers) > 0
+	if box == nil || len(o.Effects) == 0 && o.Forward == nil && !gone && !told {
 		return
 	}
 	row := entity.OutboxRow{Source: in.key, Depth: c.Call.Depth + 1}
 	rows := make([]entity.OutboxRow, 0, len(o.Effects)+2)
+	if told {
+		rows = append(rows, in.notices(d.Write.Events, row.Depth)...)
+	}
 	if gone {
 		due := time.UnixMilli(c.Answered.Add(purgeAfter).UnixMilli())
 		rows = append(rows, entity.OutboxRow{Source: in.key, Kind: entity.Purge, Seq: d.Write.Snapshot.Seq, Due: due})
@@ -75,6 +79,19 @@ func (in *awake) enlist(c *instance.Command, d *instance.Decision) {
 		}
 	}
 	o.Effects, d.Write.Outbox = left, rows
+}
+
+// notices returns the rows that tell the consumers of events.
+func (in *awake) notices(events []entity.Event, depth int) []entity.OutboxRow {
+	rows := make([]entity.OutboxRow, len(in.Consumers))
+	for i, c := range in.Consumers {
+		rows[i] = entity.OutboxRow{
+			Source: in.key, Kind: entity.EventNotice, Depth: depth,
+			Target: entity.Target{Service: c.Service, Command: c.Group},
+			After:  events[0].Seq - 1, Seq: events[len(events)-1].Seq,
+		}
+	}
+	return rows
 }
 
 // loose reports whether the function doesn't want e to be kept, and takes the

@@ -9,6 +9,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/live/livetest"
+	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/shard"
 )
 
@@ -168,4 +169,27 @@ func TestRepeatedCommandHasItsEffectsOnce(t *testing.T) {
 			r.ending(streams...)
 		}, boxed(&outbox{}), remembering(recent))
 	}
+}
+
+// TestConsumersAreNoted wants one row for each consumer of the events of a command.
+func TestConsumersAreNoted(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		e := *lists
+		e.Consumers = []*route.Consumer{{Service: "Mail"}, {Service: "Mail", Group: "g"}}
+		c := r.submitTo(&e, "a", "x")
+		s := r.accept()
+		s.command(1, "x")
+		s.send(livetest.Reply(1, "ok", "1", "2"))
+		<-c.out
+		rows := c.cmd.Write.Outbox
+		if len(rows) != 2 {
+			t.Fatalf("%d rows, want 2", len(rows))
+		}
+		for i, row := range rows {
+			if row.Kind != entity.EventNotice || row.After != 0 || row.Seq != 2 || row.Target.Command != e.Consumers[i].Group || row.Depth != 1 {
+				t.Errorf("row %+v", row)
+			}
+		}
+		r.ending(s)
+	}, boxed(&outbox{}))
 }

@@ -25,12 +25,13 @@ const (
 // A Catalogue is what a user function serves, found to be right. It never
 // changes.
 type Catalogue struct {
-	dialect  *dialect.Dialect
-	service  *cloudstate.ServiceInfo
-	files    *protoregistry.Files
-	entities []*Entity
-	paths    map[string]*Method            // by path
-	commands map[string]map[string]*Method // by service, then name
+	dialect   *dialect.Dialect
+	service   *cloudstate.ServiceInfo
+	files     *protoregistry.Files
+	entities  []*Entity
+	consumers []*Consumer
+	paths     map[string]*Method            // by path
+	commands  map[string]map[string]*Method // by service, then name
 }
 
 // Method returns the method that is called by path, "/shop.ShoppingCart/AddItem",
@@ -82,6 +83,9 @@ type Entity struct {
 	// Consistency is what every write of a replicated entity has to reach, as a
 	// cloudstate.crdt.CrdtWriteConsistency, if replies don't say it.
 	Consistency int32
+
+	// Consumers are told of the events of an event sourced entity.
+	Consumers []*Consumer
 
 	speech *dialect.Service // nil stands for that of Cloudstate
 }

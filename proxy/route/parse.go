@@ -49,6 +49,7 @@ func ParseDialect(spec *dialect.Spec, supported []string) (*Catalogue, error) {
 	for i := range spec.Entities {
 		p.entity(i, &spec.Entities[i])
 	}
+	p.consumers()
 	if len(p.errs) > 0 {
 		return nil, errors.Join(p.errs...)
 	}
@@ -62,6 +63,7 @@ type parser struct {
 	cat       *Catalogue
 	readers   map[protoreflect.FullName]*keyReader // by message
 	blind     bool                                 // the descriptors are no good: nothing can be said about services
+	sources   []subscription                       // of the methods that take events
 	errs      []error
 }
 
@@ -170,6 +172,7 @@ func (p *parser) method(ent *Entity, d protoreflect.MethodDescriptor) {
 	if p.dialect.Components {
 		p.annotations(m)
 	}
+	p.eventing(m)
 
 	kind, keyed := map[string]string{
 		EventSourced: "an event sourced entity",

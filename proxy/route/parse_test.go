@@ -5,6 +5,7 @@ package route
 import (
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -72,7 +73,7 @@ func TestCatalogue(t *testing.T) {
 	want := Entity{Service: "shop.Cart", Type: EventSourced, Name: "shop.Cart/cart", PersistenceID: "cart", Passivation: 1500 * time.Millisecond}
 	want.speech = c.Dialect().Of(EventSourced)
 	ents := c.Entities()
-	if len(ents) != 2 || *ents[0] != want || ents[1].Name != "shop.Watch/cart" || m.Entity != ents[0] {
+	if len(ents) != 2 || !reflect.DeepEqual(*ents[0], want) || ents[1].Name != "shop.Watch/cart" || m.Entity != ents[0] {
 		t.Errorf("entities %v", ents)
 	}
 	if c.Service().GetServiceName() != "my-shop" {

@@ -31,6 +31,7 @@ type streaming struct {
 	call     entity.Call
 	method   *route.Method
 	client   entity.Exchange
+	from     *hop
 	followed int  // responses that had something to be carried out
 	warned   bool // whether the function was told that it replies with another type
 }
@@ -57,7 +58,7 @@ func (s *streaming) answer(ctx context.Context, o entity.Outcome) entity.Answer 
 	call.Key = derived(call.Key, s.followed)
 	answered := make(chan entity.Answer, 1) // nobody may take it
 	f := &following{
-		router: s.router, call: call, method: s.method, outcome: o, depth: 1,
+		router: s.router, call: call, method: s.method, outcome: o, depth: s.from.depth() + 1, from: s.from,
 		wrote: s.method.Entity.Type == route.CRDT,
 		done:  func(a entity.Answer) { answered <- a },
 	}

@@ -42,7 +42,7 @@ func Spec(t testing.TB, text string, types map[string]string) *cloudstate.Entity
 	for i := range f.Services().Len() {
 		name := string(f.Services().Get(i).FullName())
 		spec.Entities = append(spec.Entities, &cloudstate.Entity{
-			EntityType: cmp.Or(types[name], route.Action), ServiceName: name,
+			EntityType: cmp.Or(types[name], route.Action), ServiceName: name, PersistenceId: "p",
 		})
 	}
 	set := new(descriptorpb.FileDescriptorSet)

@@ -53,7 +53,7 @@ func ReadReply(b []byte) (entity.Reply, error) {
 // AppendRow appends r but its ID and its source.
 func AppendRow(b []byte, r *entity.OutboxRow) []byte {
 	m := &storepb.OutboxRow{
-		Kind: storepb.OutboxRow_Kind(r.Kind), Synchronous: r.Synchronous, Depth: int64(r.Depth), Seq: int64(r.Seq),
+		Kind: storepb.OutboxRow_Kind(r.Kind), Synchronous: r.Synchronous, Depth: int64(r.Depth), Seq: int64(r.Seq), After: int64(r.After),
 		Attempts: int64(r.Attempts), Due: Milliseconds(r.Due), Parked: r.Parked, Trouble: text(r.Trouble),
 	}
 	if r.Kind != entity.Purge {
@@ -70,7 +70,7 @@ func ReadRow(b []byte) (entity.OutboxRow, error) {
 	}
 	return entity.OutboxRow{
 		Kind: entity.OutboxKind(m.GetKind()), Target: target(m.GetTarget()), Synchronous: m.GetSynchronous(), Depth: int(m.GetDepth()),
-		Seq: entity.Seq(m.GetSeq()), Attempts: int(m.GetAttempts()), Due: Time(m.GetDue()), Parked: m.GetParked(), Trouble: m.GetTrouble(),
+		Seq: entity.Seq(m.GetSeq()), After: entity.Seq(m.GetAfter()), Attempts: int(m.GetAttempts()), Due: Time(m.GetDue()), Parked: m.GetParked(), Trouble: m.GetTrouble(),
 	}, nil
 }
 

@@ -40,7 +40,7 @@ func TestRows(t *testing.T) {
 	for _, r := range []entity.OutboxRow{
 		{Kind: entity.SideEffect, Target: aTarget(), Synchronous: true, Depth: 3},
 		{Kind: entity.Forward, Target: entity.Target{Service: "s", Command: "c"}, Attempts: 20, Due: due, Parked: true, Trouble: "away"},
-		{Kind: entity.EventNotice, Target: entity.Target{Service: "s", Command: "c"}, Seq: 1 << 40},
+		{Kind: entity.EventNotice, Target: entity.Target{Service: "s", Command: "c"}, Seq: 1 << 40, After: 1 << 39},
 		{Kind: entity.Purge, Seq: 7, Due: due},
 	} {
 		got, err := ReadRow(AppendRow(nil, &r))

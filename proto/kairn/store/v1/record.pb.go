@@ -466,14 +466,16 @@ type OutboxRow struct {
 	Target      *Target                `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	Synchronous bool                   `protobuf:"varint,3,opt,name=synchronous,proto3" json:"synchronous,omitempty"`
 	Depth       int64                  `protobuf:"varint,4,opt,name=depth,proto3" json:"depth,omitempty"`
-	// Of the event to tell of, or the last one to be removed.
+	// Of the last event to tell of, or the last one to be removed.
 	Seq      int64 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
 	Attempts int64 `protobuf:"varint,6,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// Milliseconds since 1970, 0 if at once.
 	Due    int64 `protobuf:"varint,7,opt,name=due,proto3" json:"due,omitempty"`
 	Parked bool  `protobuf:"varint,8,opt,name=parked,proto3" json:"parked,omitempty"`
 	// Why the last try failed.
-	Trouble       string `protobuf:"bytes,9,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	Trouble string `protobuf:"bytes,9,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// Of the event before the first one to tell of.
+	After         int64 `protobuf:"varint,10,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +573,13 @@ func (x *OutboxRow) GetTrouble() string {
 	return ""
 }
 
+func (x *OutboxRow) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 var File_kairn_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_kairn_store_v1_record_proto_rawDesc = "" +
@@ -600,7 +609,7 @@ const file_kairn_store_v1_record_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2\x1d.kairn.store.v1.MetadataEntryR\bmetadata\"M\n" +
 	"\tForwarded\x12.\n" +
 	"\x06target\x18\x01 \x01(\v2\x16.kairn.store.v1.TargetR\x06target\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\x86\x03\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\x9c\x03\n" +
 	"\tOutboxRow\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.kairn.store.v1.OutboxRow.KindR\x04kind\x12.\n" +
 	"\x06target\x18\x02 \x01(\v2\x16.kairn.store.v1.TargetR\x06target\x12 \n" +
@@ -610,7 +619,9 @@ const file_kairn_store_v1_record_proto_rawDesc = "" +
 	"\battempts\x18\x06 \x01(\x03R\battempts\x12\x10\n" +
 	"\x03due\x18\a \x01(\x03R\x03due\x12\x16\n" +
 	"\x06parked\x18\b \x01(\bR\x06parked\x12\x18\n" +
-	"\atrouble\x18\t \x01(\tR\atrouble\"k\n" +
+	"\atrouble\x18\t \x01(\tR\atrouble\x12\x14\n" +
+	"\x05after\x18\n" +
+	" \x01(\x03R\x05after\"k\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10KIND_SIDE_EFFECT\x10\x01\x12\x10\n" +
