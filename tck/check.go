@@ -18,13 +18,11 @@ import (
 
 	"github.com/kairn-dev/kairn/sdk"
 	"github.com/kairn-dev/kairn/tck/action"
-	"github.com/kairn-dev/kairn/tck/caller"
+	"github.com/kairn-dev/kairn/tck/cases"
 	"github.com/kairn-dev/kairn/tck/crdt"
-	"github.com/kairn-dev/kairn/tck/discovery"
 	"github.com/kairn-dev/kairn/tck/eventsourced"
 	"github.com/kairn-dev/kairn/tck/exchange"
 	"github.com/kairn-dev/kairn/tck/intercept"
-	"github.com/kairn-dev/kairn/tck/keys"
 	"github.com/kairn-dev/kairn/tck/model"
 	"github.com/kairn-dev/kairn/tck/report"
 	"github.com/kairn-dev/kairn/tck/script"
@@ -32,30 +30,9 @@ import (
 	"github.com/kairn-dev/kairn/tck/valueentity"
 )
 
-// cases returns all cases in the order in which they run.
-func cases() []suite.Case {
-	return slices.Concat(
-		discovery.Cases(),
-		action.Model(),
-		valueentity.Model(),
-		eventsourced.Model(),
-		crdt.Model(),
-		action.Proxy(),
-		valueentity.Proxy(),
-		eventsourced.Proxy(),
-		crdt.Proxy(),
-		eventsourced.Beyond(),
-		valueentity.Beyond(),
-		action.Beyond(),
-		crdt.Beyond(),
-		keys.Cases(),
-		caller.Cases(),
-	)
-}
-
 // chosen returns the cases whose numbers are in a list, all if it is empty.
 func chosen(list string) ([]suite.Case, error) {
-	all := cases()
+	all := cases.All()
 	if list == "" {
 		return all, nil
 	}
@@ -71,17 +48,17 @@ func chosen(list string) ([]suite.Case, error) {
 }
 
 // left returns the cases, of which those in a list are pending.
-func left(cases []suite.Case, list string) ([]suite.Case, error) {
+func left(run []suite.Case, list string) ([]suite.Case, error) {
 	if list == "" {
-		return cases, nil
+		return run, nil
 	}
 	out, err := chosen(list)
-	for i := range cases {
-		if slices.ContainsFunc(out, func(c suite.Case) bool { return c.Number == cases[i].Number }) {
-			cases[i].LeftOut = true
+	for i := range run {
+		if slices.ContainsFunc(out, func(c suite.Case) bool { return c.Number == run[i].Number }) {
+			run[i].LeftOut = true
 		}
 	}
-	return cases, err
+	return run, err
 }
 
 // check runs the cases and prints what becomes of each.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kairn-dev/kairn/tck/cases"
 	"github.com/kairn-dev/kairn/tck/report"
 	"github.com/kairn-dev/kairn/tck/suite"
 )
@@ -23,7 +24,7 @@ func TestOurFunctionPassesAllModelCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := cases() // some have messages of 13 MiB
+	all := cases.All() // some have messages of 13 MiB
 	for i := range results {
 		r := &results[i]
 		if !slices.ContainsFunc(all, func(c suite.Case) bool { return c.Number == r.Number && c.Kind == suite.Model }) {
@@ -81,7 +82,7 @@ func raced() bool {
 
 func TestEveryCaseHasItsOwnNumberAndAName(t *testing.T) {
 	seen := map[string]bool{}
-	for _, c := range cases() {
+	for _, c := range cases.All() {
 		if seen[c.Number] || c.Name == "" || c.Section == "" || c.Run == nil {
 			t.Errorf("case %+v", c)
 		}

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/kairn-dev/kairn/proto/cloudstate/tck/model/action"
 	"github.com/kairn-dev/kairn/tck/suite"
 )
 
@@ -51,6 +52,7 @@ func bigAtOnce(path string) func(*suite.T) {
 		p.says(replied(big()))
 		p.ends(nil)
 		troubled(t, fails())
+		t.Reported(path[1:])
 		p.over()
 	}
 }
@@ -69,6 +71,36 @@ func failsAtOnce(path string) func(*suite.T) {
 		}
 		refused(t, "no", fails())
 		p.gone()
+		p.over()
+	}
+}
+
+func otherTypeIn(path string) func(*suite.T) {
+	return func(t *suite.T) {
+		p := newPlay(t, path)
+		p.connects()
+		m := replied("A")
+		m.GetReply().Payload.TypeUrl = "type.googleapis.com/tck.Other"
+		p.says(m)
+		p.ends(nil)
+		p.client.Expect(&action.Response{Message: "A"})
+		p.client.Ended()
+		t.Reported("tck.Other", path[1:])
+		p.over()
+	}
+}
+
+// noReplyIn has one message for a client that wants one, and none for others.
+func noReplyIn(path string) func(*suite.T) {
+	return func(t *suite.T) {
+		p := newPlay(t, path)
+		p.connects()
+		p.says(nothing())
+		p.ends(nil)
+		if path == processStreamedIn {
+			p.client.Expect(&action.Response{})
+		}
+		p.client.Ended()
 		p.over()
 	}
 }

@@ -51,6 +51,7 @@ func Cases() []suite.Case {
 	add("deadline while the function has the command: DEADLINE_EXCEEDED, and it is carried out", deadlineInHand)
 	add("deadline that has passed: the function never gets the command", deadlinePassed)
 	add("function that goes away and comes back: the proxy asks it anew, and the state is there", comesBack)
+	add("function that goes away with a command: the client is told, and nothing is stored", goesAwayInHand)
 	return cases
 }
 
@@ -199,13 +200,41 @@ func comesBack(t *suite.T) {
 	ignore(t, key)
 	t.Cut()
 	t.Call(cloudstate.EntityDiscovery_Discover_FullMethodName).Ignore()
+	finds(t, "A", key)
+}
+
+// goesAwayInHand: nobody knows what the function has done with the command, but
+// of what it would have stored there is nothing.
+func goesAwayInHand(t *suite.T) {
+	key := t.Key()
+	release := t.Script(key)
+	t.AllowReports()
+	asked := t.Ask(process, emits(key, "A"), &eventsourced.Response{})
+	stream, err := t.Target.Script.EventSourced.Next(t.Context(), key)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	for range 2 { // init, command
+		if _, err := stream.Recv(); err != nil {
+			t.Fatalf("the function got %v", err)
+		}
+	}
+	release()
+	t.Cut()
+	asked.Troubled()
+	t.Call(cloudstate.EntityDiscovery_Discover_FullMethodName).Ignore()
+	finds(t, "", key)
+}
+
+// finds expects that state, as soon as the proxy has found the function again.
+func finds(t *suite.T, state, key string) {
 	ctx, cancel := t.Waiting()
 	defer cancel()
 	for {
 		out := &eventsourced.Response{}
 		err := t.Proxy.Invoke(ctx, process, &eventsourced.Request{Id: key}, out)
 		if err == nil {
-			t.Equal("what the client got", &eventsourced.Response{Message: "A"}, out)
+			t.Equal("what the client got", &eventsourced.Response{Message: state}, out)
 			ignore(t, key)
 			return
 		}

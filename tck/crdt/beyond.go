@@ -48,13 +48,17 @@ func Beyond() []suite.Case {
 	add("stream broken with commands in hand", endsAtCommand(broken))
 	add("stream ended while idle", endsIdle(nil))
 	add("stream broken while idle", endsIdle(broken))
-	add("stream broken under a streamed call: its client is told", endsUnderStream)
+	add("stream broken under a streamed call: its client is told", endsUnderStream(broken))
 	add("passivated stream that the function never ends", neverEnds, configured)
-	add("forward to an unknown service", unknownForward)
-	add("side effect on an unknown service", unknownEffect)
+	add("forward to an unknown service", unknownForward("tck.Unknown", "Call", "tck.Unknown"))
+	add("side effect on an unknown service", unknownEffect(false))
 	add("reply after a failure message, with a change: the client gets the failure, nothing is changed", replyAfterFailure)
 	add("reply of another type: passed on, and told to the function", otherType)
 	add("message of 13 MiB: the client is told, nothing is changed", suite.Slowly(saysNonsense(reply(1, says(gSet(strings.Repeat("x", 13<<20))), updated(gCounterDelta(1))))))
+	add("stream ended under a streamed call: its client is told", endsUnderStream(nil))
+	add("forward to an unknown command", unknownForward(twoService, "Unknown", "Unknown"))
+	add("synchronous side effect on an unknown service", unknownEffect(true))
+	add("element of a type that nobody knows: kept, and given back as it was", unknownElement)
 	return cases
 }
 
@@ -145,6 +149,7 @@ func secondReply(t *suite.T) {
 	a.Leaves(reply(1, says(gCounter(3)), updated(gCounterDelta(3))))
 	t.Settle()
 	s.recovers(3)
+	t.Reported(s.key)
 	s.over()
 }
 
@@ -243,6 +248,7 @@ func endsAtCommand(err error) func(*suite.T) {
 		a.Ends(err)
 		first.Troubled()
 		second.Troubled()
+		t.Reported(s.key)
 		s.works(3)
 		s.over()
 	}
@@ -260,21 +266,24 @@ func endsIdle(err error) func(*suite.T) {
 	}
 }
 
-func endsUnderStream(t *suite.T) {
-	s := newScene(t)
-	a := s.counts()
-	in := &crdt.StreamedRequest{Id: s.key}
-	watch := s.watches(in)
-	a.command("ProcessStreamed", in)
-	a.Says(firstReply(2, says(gCounter(3))))
-	watch.Expect(&crdt.Response{State: gCounter(3)})
-	s.release()
-	a.Ends(status.Error(codes.Internal, "broken"))
-	if err := watch.Fails(); status.Convert(err).Message() == "" {
-		t.Fatalf("the client got the code %v without a word", status.Code(err))
+func endsUnderStream(err error) func(*suite.T) {
+	return func(t *suite.T) {
+		s := newScene(t)
+		a := s.counts()
+		in := &crdt.StreamedRequest{Id: s.key}
+		watch := s.watches(in)
+		a.command("ProcessStreamed", in)
+		a.Says(firstReply(2, says(gCounter(3))))
+		watch.Expect(&crdt.Response{State: gCounter(3)})
+		s.release()
+		a.Ends(err)
+		if err := watch.Fails(); status.Convert(err).Message() == "" {
+			t.Fatalf("the client got the code %v without a word", status.Code(err))
+		}
+		t.Reported(s.key)
+		s.works(3)
+		s.over()
 	}
-	s.works(3)
-	s.over()
 }
 
 func neverEnds(t *suite.T) {
@@ -291,31 +300,5 @@ func neverEnds(t *suite.T) {
 	c := opened(t, s.service, s.key)
 	c.called(nil)
 	c.Closed()
-	s.over()
-}
-
-func unknownForward(t *suite.T) {
-	s := newScene(t)
-	a := s.counts()
-	q := s.asks()
-	a.takes()
-	m := reply(2, forwards(s.key))
-	m.GetReply().GetClientAction().GetForward().ServiceName = "tck.Unknown"
-	a.Says(m)
-	q.Troubled()
-	t.Reported("tck.Unknown")
-	s.over()
-}
-
-func unknownEffect(t *suite.T) {
-	s := newScene(t)
-	a := s.counts()
-	q := s.asks()
-	a.takes()
-	m := reply(2, says(gCounter(3)), effects(s.key))
-	m.GetReply().GetSideEffects()[0].ServiceName = "tck.Unknown"
-	a.Says(m)
-	q.is(gCounter(3))
-	t.Reported("tck.Unknown")
 	s.over()
 }

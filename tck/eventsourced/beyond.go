@@ -138,6 +138,7 @@ func secondReply(t *suite.T) {
 	a.Leaves(reply(1, "A", events("A")))
 	t.Settle()
 	p.recovers("A")
+	t.Reported(p.key)
 	p.over()
 }
 
@@ -231,6 +232,7 @@ func endsAtCommand(err error) func(*suite.T) {
 		p.release()
 		a.Ends(err)
 		q.Troubled()
+		t.Reported(p.key)
 		p.works("")
 		p.over()
 	}

@@ -171,6 +171,7 @@ func secondReply(t *suite.T) {
 	a.Leaves(reply(1, "B", updated("B")))
 	t.Settle()
 	p.recovers("A")
+	t.Reported(p.key)
 	p.over()
 }
 
@@ -209,6 +210,7 @@ func endsAtCommand(err error) func(*suite.T) {
 		p.release()
 		a.Ends(err)
 		q.Troubled()
+		t.Reported(p.key)
 		p.works("A")
 		p.over()
 	}
