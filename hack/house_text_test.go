@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kairn-dev/kairn/tck/cases"
 )
 
 // unwanted says what may stand in no file, and why.
@@ -178,6 +180,69 @@ func TestEveryPackageIsOnTheMap(t *testing.T) {
 	for name := range onMap {
 		t.Errorf("%s names %s, which does not exist", doc, name)
 	}
+}
+
+// differs are the documents that say where we differ from the reference, and what
+// shows it.
+var differs = []string{"docs/protocol.md", "docs/http.md"}
+
+var (
+	quoted = regexp.MustCompile("`([^`]*)`")
+	proof  = regexp.MustCompile(`^(\w+\.\w+)/(\w+)$`) // one of the promises that a store is tested for
+	tests  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+)
+
+func TestWhatDiffersIsShownByTestsThatExist(t *testing.T) {
+	const promises = "proxy/store/storetest/run.go"
+	there := map[string]bool{}
+	for _, p := range packages(t) {
+		for _, file := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+			for _, m := range tests.FindAllSubmatch(read(t, path.Join(p.path, file)), -1) {
+				there[path.Base(p.path)+"."+string(m[1])] = true
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile(`\{"(\w+)", test`).FindAllSubmatch(read(t, promises), -1) {
+		there[string(m[1])] = true
+	}
+	for _, c := range cases.All() {
+		there[c.Number] = true
+	}
+	for _, doc := range differs {
+		table := false // whether it has such a column
+		for i, line := range strings.Split(string(read(t, doc)), "\n") {
+			cells := strings.Split(strings.TrimSuffix(line, " |"), " | ")
+			switch last := cells[len(cells)-1]; {
+			case last == "shown by":
+				table = true
+			case !strings.HasPrefix(line, "| "):
+				table = false
+			case table && last != "---":
+				for _, name := range shown(last) {
+					if m := proof.FindStringSubmatch(name); m != nil && there[m[1]] && there[m[2]] || there[name] {
+						continue
+					}
+					t.Errorf("%s:%d: there is no %s", doc, i+1, name)
+				}
+			}
+		}
+	}
+}
+
+// shown returns what a cell names; something that does not exist if it names
+// nothing, and does not say that nothing could show it.
+func shown(cell string) []string {
+	if cell == "—" {
+		return nil
+	}
+	var names []string
+	for _, m := range quoted.FindAllStringSubmatch(cell, -1) {
+		names = append(names, m[1])
+	}
+	if names == nil {
+		return []string{"proof"}
+	}
+	return names
 }
 
 // files returns the paths, from the root, of the files that are or may come
