@@ -15,7 +15,8 @@ import (
 )
 
 // Emit applies event to the state at once and has it stored with the reply.
-// The entity must be event sourced, with a handler for the event's type.
+// The entity must be event sourced, with a handler for the event's type. An
+// [anypb.Any] is stored as what is in it, see [JSON].
 func Emit(ctx context.Context, event proto.Message) {
 	c := current(ctx, "Emit")
 	c.must("Emit", c.instance != nil, "the commands of event sourced entities")
@@ -208,6 +209,10 @@ func (m *method) decode(request *anypb.Any, into any) error {
 	msg, ok := into.(proto.Message)
 	if !ok {
 		return fmt.Errorf("the request of %s is a %T, not a message", m.name, into)
+	}
+	if whole, ok := into.(*anypb.Any); ok && typeName(request.GetTypeUrl()) != anyName { // an event of some type
+		whole.TypeUrl, whole.Value = request.GetTypeUrl(), request.GetValue()
+		return nil
 	}
 	if want := nameOf(msg); typeName(request.GetTypeUrl()) != want {
 		return fmt.Errorf("%s takes a %s, not a %q", m.name, want, request.GetTypeUrl())

@@ -112,6 +112,21 @@
 //
 //	sdk.Action{Service: &greet.Greeter_ServiceDesc, Server: &Greeter{}}
 //
+// # Events of other entities
+//
+// A method, of an action as a rule, takes the events of an event sourced entity if
+// its .proto file says so, by the entity's persistence id:
+//
+//	rpc Ship(shop.ItemAdded) returns (google.protobuf.Empty) {
+//		option (cloudstate.eventing) = {in: {event_log: "shopping-cart"}};
+//	}
+//
+// It is called with each event of that type at least once; a method that takes a
+// google.protobuf.Any is called with those that no other method of the service
+// takes, whatever is in them. [OriginOf] says which event it is, and whose. An event
+// that the method refuses comes again. Events in JSON are made with [JSON] and read
+// with [ReadJSON].
+//
 // # What a command may do
 //
 // Returning an error refuses the command: the client gets its text, as with
@@ -170,5 +185,6 @@
 //
 // Protocol 0.2. Messages travel as google.protobuf.Any with the type URL
 // type.googleapis.com/ and the message's full name; what is stored is read
-// whatever stands before the last slash.
+// whatever stands before the last slash, but for json.cloudstate.io, which stands
+// before what is JSON.
 package sdk

@@ -67,6 +67,9 @@ type EventHandler[S any] struct {
 // On returns the handler of events of type E, a generated message. The
 // function must have no effect but on the state: it runs once when the event
 // is emitted and again at every replay. It may keep the event.
+//
+// The handler of [anypb.Any] is given the events of all types that have none of
+// their own, and all that are JSON, see [ReadJSON].
 func On[S any, E proto.Message](apply func(state S, event E)) EventHandler[S] {
 	h, err := handlerOf(apply)
 	return EventHandler[S]{handler: h, err: err}

@@ -135,15 +135,14 @@ func (i *instance) replay(m *cloudstate.EventSourcedEvent) error {
 	case n != i.last+1:
 		return fmt.Errorf("event %d follows on %d", n, i.last)
 	}
-	name := typeName(m.GetPayload().GetTypeUrl())
-	h := i.entity.handlers[name]
+	h := i.entity.handlerOf(m.GetPayload().GetTypeUrl())
 	if h == nil {
 		return fmt.Errorf("stored event %d is a %s, which has no handler: add sdk.On with a func(%T, <that message>) to Events of the entity %s",
-			m.GetSequence(), name, i.state, i.entity.name)
+			m.GetSequence(), typeName(m.GetPayload().GetTypeUrl()), i.state, i.entity.name)
 	}
-	event := h.create()
-	if err := proto.Unmarshal(m.GetPayload().GetValue(), event); err != nil {
-		return fmt.Errorf("decode event %d, a %s: %w", m.GetSequence(), name, err)
+	event, err := h.read(m.GetPayload())
+	if err != nil {
+		return fmt.Errorf("decode event %d, a %s: %w", m.GetSequence(), h.name, err)
 	}
 	h.apply(i.state, event)
 	i.last = m.GetSequence()
@@ -184,11 +183,13 @@ func (i *instance) emit(event proto.Message) error {
 	if event == nil || !event.ProtoReflect().IsValid() {
 		return errors.New("the event is nil")
 	}
+	if e, ok := event.(*anypb.Any); ok {
+		return i.emitAny(e)
+	}
 	name := nameOf(event)
 	h := i.entity.handlers[name]
 	if h == nil {
-		return fmt.Errorf("event %s has no handler: add sdk.On with a func(%T, %T) to Events of the entity %s",
-			name, i.state, event, i.entity.name)
+		return i.unhandled(name, event)
 	}
 	// Encoded first, so that what is stored is what the handler was given,
 	// whatever it does with it.
@@ -199,6 +200,28 @@ func (i *instance) emit(event proto.Message) error {
 	i.emitted = append(i.emitted, &anypb.Any{TypeUrl: h.typeURL, Value: value})
 	h.apply(i.state, event)
 	return nil
+}
+
+// emitAny applies an event that is given as it is stored.
+func (i *instance) emitAny(event *anypb.Any) error {
+	h := i.entity.handlerOf(event.GetTypeUrl())
+	if h == nil {
+		return i.unhandled(event.GetTypeUrl(), event)
+	}
+	if event.GetTypeUrl() == "" {
+		return errors.New("the event has no type")
+	}
+	m, err := h.read(event)
+	if err != nil {
+		return fmt.Errorf("decode event %s: %w", h.name, err)
+	}
+	i.emitted = append(i.emitted, &anypb.Any{TypeUrl: event.GetTypeUrl(), Value: event.GetValue()})
+	h.apply(i.state, m)
+	return nil
+}
+
+func (i *instance) unhandled(name string, event proto.Message) error {
+	return fmt.Errorf("event %s has no handler: add sdk.On with a func(%T, %T) to Events of the entity %s", name, i.state, event, i.entity.name)
 }
 
 // deletion is the field of an EventSourcedReply that has the instance deleted: an

@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -227,11 +228,15 @@ func (p *Proxy) find(persistenceID, id, entityType string) *instance {
 	panic(fmt.Sprintf("sdktest: no entity of the function has the persistence id %q and the type %s", persistenceID, entityType))
 }
 
-// decode returns what the payloads contain. The function made them from
-// messages, so their types are linked.
+// decode returns what the payloads contain, and those themselves that are JSON.
+// The function made the others from messages, so their types are linked.
 func decode(payloads ...*anypb.Any) []proto.Message {
 	var messages []proto.Message
 	for _, a := range payloads {
+		if strings.HasPrefix(a.GetTypeUrl(), "json.cloudstate.io/") {
+			messages = append(messages, proto.CloneOf(a))
+			continue
+		}
 		m, err := a.UnmarshalNew()
 		if err != nil {
 			panic(fmt.Sprintf("sdktest: decode %s: %v", a.GetTypeUrl(), err))
