@@ -10,6 +10,7 @@ import (
 	"github.com/kairn-dev/kairn/tck/caller"
 	"github.com/kairn-dev/kairn/tck/crdt"
 	"github.com/kairn-dev/kairn/tck/discovery"
+	"github.com/kairn-dev/kairn/tck/eventlog"
 	"github.com/kairn-dev/kairn/tck/eventsourced"
 	"github.com/kairn-dev/kairn/tck/keys"
 	"github.com/kairn-dev/kairn/tck/suite"
@@ -28,10 +29,12 @@ func All() []suite.Case {
 		valueentity.Proxy(),
 		eventsourced.Proxy(),
 		crdt.Proxy(),
+		eventlog.Proxy(),
 		eventsourced.Beyond(),
 		valueentity.Beyond(),
 		action.Beyond(),
 		crdt.Beyond(),
+		eventlog.Beyond(),
 		keys.Cases(),
 		caller.Cases(),
 	)

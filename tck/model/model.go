@@ -13,5 +13,5 @@ import (
 
 // Entities returns all the entities of the model.
 func Entities() []sdk.Entity {
-	return slices.Concat(Actions(), ValueEntities(), EventSourced(), CRDTs(), Keys())
+	return slices.Concat(Actions(), ValueEntities(), EventSourced(), CRDTs(), Keys(), EventLogs())
 }
