@@ -24,14 +24,15 @@ type config struct {
 	adminAddr string
 	store     string
 	places
-	idle       time.Duration
-	answer     time.Duration
-	remember   time.Duration
-	shutdown   time.Duration
+	pod
+	times
 	mailbox    int
 	maxMessage int
 	log        logging
 }
+
+// Times are how long things may take.
+type times struct{ idle, answer, remember, shutdown time.Duration }
 
 // An edge says where clients are served, and how.
 type edge struct {
@@ -73,6 +74,9 @@ type logging struct {
 // Spanner among the rows of a service.
 type places struct{ dataDir, database, service string }
 
+// A pod says where in Kubernetes the process runs, if it does.
+type pod struct{ uid, revision string }
+
 // The stores there are.
 const (
 	embedded    = "embedded"
@@ -109,7 +113,9 @@ func (c *config) settings() []setting {
 		{"store", embedded, "where state is kept: embedded (a folder), spanner, or memory (lost at the end)", oneOf(&c.store, embedded, memory, spannerName)},
 		{"data-dir", "kairn-data", "folder of the embedded store; one proxy at a time", text(&c.dataDir)},
 		{"spanner-database", "", "database of the Spanner store: projects/p/instances/i/databases/d", anything(&c.database)},
-		{"service-name", "", "whose rows these are in the Spanner store; one proxy at a time", anything(&c.service)},
+		{"service-name", "", "whose rows these are in the Spanner store: all proxies with this name are one cluster", anything(&c.service)},
+		{"pod-uid", "", "UID of the pod, if the process runs in one: after its process has ended the next one of the pod need not wait for it", anything(&c.uid)},
+		{"revision", "", "revision that the process belongs to, for dividing the entities among revisions", anything(&c.revision)},
 		{"passivation-timeout", "30s", "time without a command until an instance is passivated, if its entity doesn't say", duration(&c.idle)},
 		{"command-timeout", "1m", "time that the function may take for one command", duration(&c.answer)},
 		{"idempotency-ttl", "24h", "time for which the reply to a command with an idempotency key is remembered", duration(&c.remember)},

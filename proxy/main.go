@@ -47,7 +47,11 @@ const (
 	maxActions        = 10_000 // calls of actions that forwards and effects have led to
 	effectTime        = 30 * time.Second
 	maxNotices        = 64               // of events, that are carried out at once
-	joinWait          = 20 * time.Second // for another proxy of the service to go
+	leaseTime         = 6 * time.Second  // from the placement protocol
+	drainTime         = 10 * time.Second // likewise
+	maxMoves          = 64               // likewise
+	storeTime         = 5 * time.Second  // for a change of the placement, or a look at it
+	unusable          = 5 * time.Second  // until a member gives its shards away whose function is lost
 	grace             = 5 * time.Second  // for the function to end a half-closed stream
 	farewell          = 2 * time.Second  // for the function to hear that the proxy ends
 	garbage           = 400              // percent; measured: a quarter less CPU than at 100
@@ -144,15 +148,10 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	if err != nil {
 		return err
 	}
-	member, err := store.Join(ctx, groupings[cfg.store].lanes)
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	leave := keep(ctx, fail, store)
 	counted := &counters{
 		Lane: &lane.Stats{}, Router: &router.Stats{}, Actions: &action.Stats{}, Outbox: &outbox.Stats{}, HTTP: &port.Stats{}, Store: store,
 	}
-	p := newParts(log, cfg, counted, store, member, conn)
+	p := newParts(log, cfg, counted, store, conn)
 	p.port.Certificate = lines.certificate
 	running := p.start(ctx, fail, lines)
 	tidy := begin(ctx, fail, func(ctx context.Context) error { return giveBack(ctx, counted.Router.Calls.Load) })
@@ -167,5 +166,5 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 	log.Info("stopping")
 	ctx = context.WithoutCancel(ctx)
 	p.stop(ctx, running, cfg.shutdown)
-	return errors.Join(err, tidy.stop(ctx), leave(ctx), store.Close())
+	return errors.Join(err, tidy.stop(ctx), store.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/eventlog"
 	"github.com/kairn-dev/kairn/proxy/instance"
+	"github.com/kairn-dev/kairn/proxy/keeper"
 	"github.com/kairn-dev/kairn/proxy/lane"
 	"github.com/kairn-dev/kairn/proxy/live"
 	"github.com/kairn-dev/kairn/proxy/outbox"
@@ -31,7 +33,6 @@ import (
 	"github.com/kairn-dev/kairn/proxy/router"
 	"github.com/kairn-dev/kairn/proxy/serve"
 	"github.com/kairn-dev/kairn/proxy/serve/port"
-	"github.com/kairn-dev/kairn/proxy/shard"
 	"github.com/kairn-dev/kairn/proxy/userfunc"
 )
 
@@ -39,6 +40,7 @@ import (
 type served struct {
 	catalogue *route.Catalogue
 	err       error
+	since     time.Time
 }
 
 // Once is something that happens once.
@@ -49,19 +51,37 @@ type once struct {
 
 func (s *once) happens() { s.once.Do(func() { close(s.c) }) }
 
+func (s *once) happened() bool {
+	select {
+	case <-s.c:
+		return true
+	default:
+		return false
+	}
+}
+
 // A contact is what is known of the function.
 type contact struct {
 	served    atomic.Pointer[served]
-	known     once // that it was found
+	first     *route.Catalogue // that was described; owned by whoever discovers until that has happened
+	described once             // that it has said what it serves
+	known     once             // that it was found
 	discovery discovery.Config
 	reporter  *discovery.Reporter
+}
+
+// A standing is the process as a member of its service.
+type standing struct {
+	member membership
+	joined once // that it has become one
+	keeper *keeper.Keeper
 }
 
 // parts are what the proxy is made of.
 type parts struct {
 	log *slog.Logger
 	contact
-	lanes    []*lane.Lane
+	standing
 	live     *live.Set
 	outbox   *outbox.Pump
 	backfill *eventlog.Backfill
@@ -73,9 +93,12 @@ type parts struct {
 	stopping atomic.Bool
 }
 
-func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Member, conn *grpc.ClientConn) *parts {
+func newParts(log *slog.Logger, cfg config, n *counters, s store, conn *grpc.ClientConn) *parts {
 	p := &parts{log: log}
-	p.known.c = make(chan struct{})
+	p.member = newMembership(log, cfg, s, p.usable)
+	for _, o := range []*once{&p.described, &p.known, &p.joined} {
+		o.c = make(chan struct{})
+	}
 	p.reporter = discovery.NewReporter(log, conn)
 	p.served.Store(&served{err: fmt.Errorf("user function has not been reached yet: %w", entity.ErrUnavailable)})
 	p.discovery = discovery.Config{
@@ -86,14 +109,8 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		Headers:      cfg.function.metadata.has,
 		Lost:         p.lost,
 	}
-	g := groupings[cfg.store]
-	for i := range g.lanes {
-		p.lanes = append(p.lanes, lane.New(log, lane.Config{
-			Store: s, Member: m, Lane: i, MaxWrites: g.writes, MaxBytes: g.bytes, Stats: n.Lane,
-		}))
-	}
 	function := &userfunc.Function{Conn: conn}
-	p.live = newLive(log, cfg, live.Config{Journal: s, Lanes: p.lanes, Function: function, Alive: alive(s), Report: p.reporter.ReportError})
+	p.live = newLive(log, cfg, live.Config{Journal: s, Function: function, Alive: p.member.Alive, Report: p.reporter.ReportError})
 	p.replicas = newReplicas(log, cfg, replica.Config{Function: function, Report: p.reporter.ReportError})
 	n.Live, n.Replicas = p.live, p.replicas
 	actions := action.New(action.Config{
@@ -114,7 +131,12 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 		MaxDepth:   maxDepth,
 		Stats:      n.Router,
 	})
-	p.newOutbox(m, s, r, n.Outbox)
+	p.newOutbox(s, r, n.Outbox)
+	g := groupings[cfg.store]
+	p.keeper = keeper.New(log, keeper.Config{
+		Membership: p.member, Instances: p.live, Outbox: p.outbox, Lanes: g.lanes,
+		Lane: lane.Config{Store: s, MaxWrites: g.writes, MaxBytes: g.bytes, Stats: n.Lane},
+	})
 	p.newEdge(cfg, r, n.HTTP)
 	p.admin = &http.Server{
 		Handler:           serve.Admin(p.ready, n.handler(), cfg.log.pprof),
@@ -124,14 +146,14 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, m entity.Membe
 }
 
 // newOutbox makes what carries out what is stored of effects and forwards.
-func (p *parts) newOutbox(m entity.Member, s store, r *router.Router, n *outbox.Stats) {
-	laneOf := func(key entity.Key) *lane.Lane { return p.lanes[shard.Lane(key, len(p.lanes))] }
+func (p *parts) newOutbox(s store, r *router.Router, n *outbox.Stats) {
+	laneOf := func(key entity.Key) *lane.Lane { return p.keeper.LaneOf(key) }
 	events := eventlog.New(eventlog.Config{
 		Calls: r, Journal: s, Methods: r, Catalogue: p.catalogue, Time: effectTime, AtOnce: maxNotices,
 	})
 	p.outbox = outbox.New(p.log, outbox.Config{
 		Rows: s, Calls: events, Lane: laneOf,
-		Member: m, MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000, Stats: n,
+		MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000, Stats: n,
 	})
 	r.Outbox, p.live.Outbox = p.outbox, p.outbox
 	p.backfill = &eventlog.Backfill{Log: p.log, States: s, Values: s, Outbox: p.outbox, Lane: laneOf, Pause: time.Second}
@@ -185,13 +207,28 @@ func (k keyed) Stream(ctx context.Context, m *route.Method, call entity.Call,
 	return k.Set.Stream(ctx, m, id, call, out)
 }
 
+// await has the process become a member for what is in c, unless it is one for what
+// was served before, and waits for that. It returns false if ctx ends first.
+func (p *parts) await(ctx context.Context, c *route.Catalogue) bool {
+	if p.first == nil {
+		p.first = c
+		p.described.happens()
+	}
+	select {
+	case <-p.joined.c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // found says that the function can be called, for what is in c.
 func (p *parts) found(c *route.Catalogue) {
 	p.reporter.Speak(c.Dialect())
 	for _, wrong := range p.use(c) {
 		p.reporter.ReportError(wrong)
 	}
-	p.served.Store(&served{catalogue: c})
+	p.served.Store(&served{catalogue: c, since: time.Now()})
 	p.known.happens()
 	p.grpc.SetServing(true)
 }
@@ -199,10 +236,16 @@ func (p *parts) found(c *route.Catalogue) {
 // lost says that the function can't be called. Streams that are open lead
 // nowhere.
 func (p *parts) lost(reason error) {
-	p.served.Store(&served{err: reason})
+	p.served.Store(&served{err: reason, since: time.Now()})
 	p.grpc.SetServing(false)
 	p.live.Passivate()
 	p.replicas.Passivate()
+}
+
+// usable reports whether the function can be called, or will be soon.
+func (p *parts) usable() bool {
+	s := p.served.Load()
+	return s.err == nil || !p.known.happened() || time.Since(s.since) < unusable
 }
 
 func (p *parts) catalogue() (*route.Catalogue, error) {
@@ -215,13 +258,27 @@ func (p *parts) ready() error {
 	if p.stopping.Load() {
 		return errors.New("proxy is stopping")
 	}
+	if err := p.member.Err(); err != nil && !p.joined.happened() {
+		return err
+	}
 	_, err := p.catalogue()
 	return err
 }
 
+// join makes the process a member as soon as the function has said what it serves,
+// until ctx is done.
+func (p *parts) join(ctx context.Context) error {
+	select {
+	case <-p.described.c:
+	case <-ctx.Done():
+		return nil
+	}
+	return p.member.Join(ctx, p.first, p.keeper, p.joined.happens)
+}
+
 // running is what start has started, in the order in which it is stopped.
 type running struct {
-	edge, outbox, function, lane, admin stage
+	edge, outbox, function, member, admin stage
 }
 
 // A stage is goroutines that end when they are told to.
@@ -261,7 +318,7 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 	}
 	return running{
 		admin:  begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
-		lane:   begin(ctx, fail, p.runLanes),
+		member: begin(ctx, fail, p.join),
 		outbox: begin(ctx, fail, func(ctx context.Context) error { return p.outbox.Run(ctx, p.known.c) }),
 		function: begin(ctx, fail, func(ctx context.Context) error {
 			var work sync.WaitGroup
@@ -269,7 +326,7 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 			defer work.Wait()
 			d := p.discovery
 			d.Found = func(c *route.Catalogue) {
-				if p.backfill.Run(ctx, c) == nil {
+				if p.await(ctx, c) && p.backfill.Run(ctx, c) == nil {
 					p.found(c)
 				}
 			}
@@ -279,49 +336,44 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 	}
 }
 
-// runLanes runs all lanes until ctx is done and what has joined them is stored.
-// The first that fails ends it for all.
-func (p *parts) runLanes(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var work sync.WaitGroup
-	for _, l := range p.lanes {
-		work.Go(func() {
-			if err := l.Run(ctx); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	work.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// stop takes no more calls, finishes those that run, puts the instances to
-// sleep and brings to the store what they have written. What is not done when
-// limit is over is left undone: nobody has been told that it was.
+// stop hands over to other members, if there are any, takes no more calls, finishes
+// those that run, puts the instances to sleep and brings to the store what they have
+// written. What is not done when limit is over is left undone: nobody has been told
+// that it was.
 func (p *parts) stop(ctx context.Context, r running, limit time.Duration) {
 	p.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for _, s := range []struct {
+	type part struct {
 		name string
 		stop func(context.Context) error
-	}{
+	}
+	all := []part{
 		{"edge", r.edge.stop},
 		{"outbox", r.outbox.stop},
 		{"instances", p.live.Stop},
 		{"replicas", p.replicas.Stop},
-		{"lane", r.lane.stop},
+		{"membership", r.stopMember},
+		{"lanes", p.keeper.Stop},
 		{"function", r.stopFunction},
 		{"admin", r.admin.stop},
-	} {
+	}
+	if p.member.Others() {
+		all = slices.Insert(all, 0, part{"shards", r.member.stop})
+	}
+	for _, s := range all {
 		if err := s.stop(ctx); err != nil {
 			p.log.Warn("not stopped in time", "part", s.name, "limit", limit)
 		}
 	}
+}
+
+// stopMember gives the membership up, even if the time for everything else is over:
+// others would have to wait for it.
+func (r running) stopMember(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	return r.member.stop(ctx)
 }
 
 // stopFunction gives the function, which may wait for it, the time to hear that

@@ -37,6 +37,10 @@ type Config struct {
 	Peers    Peers
 	Keeper   Keeper
 
+	// Usable reports whether the user function can be used; it is asked with every
+	// beat. While it can't, the member gives its shards away, if there are others.
+	Usable func() bool
+
 	// Clock is the process's own. It may begin anywhere, but must not stand
 	// still while the machine sleeps: see [Clock].
 	Clock func() time.Duration
@@ -46,7 +50,7 @@ type Config struct {
 }
 
 // A Cluster is this process's membership. Make it with [New], run it with
-// [Cluster.Run].
+// [Cluster.Run], before which its Config may still be changed.
 type Cluster struct {
 	Config
 	log     *slog.Logger
@@ -56,22 +60,55 @@ type Cluster struct {
 	calls   sync.WaitGroup
 	left    bool // owned by Run
 
-	until atomic.Int64                // may answer before that, by Clock
-	table atomic.Pointer[shard.Table] // the newest that is known
+	until atomic.Int64          // may answer before that, by Clock
+	known atomic.Pointer[known] // never nil
+	wrong atomic.Pointer[error] // why the last try to join came to nothing; nil if it did not
+}
+
+// A known is the newest table that is known, nil if none is, and when that ends.
+type known struct {
+	table *shard.Table
+	over  chan struct{} // closed when there is a newer one
 }
 
 // New returns a process that is no member yet.
 func New(log *slog.Logger, cfg Config) *Cluster {
 	c := &Cluster{Config: cfg, log: log, said: make(chan func(time.Duration)), done: make(chan struct{})}
-	c.machine = member.New(&c.Settings, cfg.Self)
+	c.known.Store(&known{over: make(chan struct{})})
 	return c
 }
 
 // Alive reports whether the member may answer without writing, now.
 func (c *Cluster) Alive() bool { return int64(c.Clock()) < c.until.Load() }
 
-// Table returns the newest table that is known; nil if none is.
-func (c *Cluster) Table() *shard.Table { return c.table.Load() }
+// Table returns the newest table that is known, nil if none is. The Keeper has
+// done what there was to be done about it.
+func (c *Cluster) Table() *shard.Table { return c.known.Load().table }
+
+// Await returns the newest table that is known as soon as that is another one than
+// before, which may be nil.
+func (c *Cluster) Await(ctx context.Context, before *shard.Table) (*shard.Table, error) {
+	for {
+		k := c.known.Load()
+		if k.table != before {
+			return k.table, nil
+		}
+		select {
+		case <-k.over:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Err returns why the process is no member, if it has tried to become one and
+// could not.
+func (c *Cluster) Err() error {
+	if err := c.wrong.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // Drained says that nothing of a shard is under way any more that was to be
 // drained, in the turn that the keeper was told, and whether there are rows in
@@ -93,18 +130,6 @@ func (c *Cluster) Learned(t *shard.Table) {
 // Suspect makes the member look whether others have lapsed.
 func (c *Cluster) Suspect() { c.say(c.machine.Suspect) }
 
-// Usable says whether the user function can be used. While it can't, the member
-// gives its shards away, if there are others.
-func (c *Cluster) Usable(yes bool) {
-	c.say(func(now time.Duration) {
-		if yes {
-			c.machine.Stay(now)
-		} else {
-			c.machine.Leave(false, now)
-		}
-	})
-}
-
 // say tells the machine what happened, in a goroutine of its own: whoever says it
 // may be somebody that the machine's outputs wait for.
 func (c *Cluster) say(what func(now time.Duration)) {
@@ -124,9 +149,10 @@ func (c *Cluster) Run(ctx context.Context) error {
 	defer c.calls.Wait()
 	defer cancel()
 	defer close(c.done)
+	c.machine = member.New(&c.Settings, c.Self)
 	c.machine.Start(c.Clock())
 	stop := ctx.Done()
-	clocks := c.clocks()
+	clocks, usable := c.clocks(), true
 	for c.carryOut(calls); !c.left; c.carryOut(calls) {
 		timer := time.NewTimer(max(c.machine.Next(c.Clock())-c.Clock(), time.Millisecond))
 		select {
@@ -139,24 +165,45 @@ func (c *Cluster) Run(ctx context.Context) error {
 			c.machine.Tick(c.Clock())
 		}
 		timer.Stop()
-		clocks = c.compare(clocks)
+		clocks, usable = c.compare(clocks), c.consider(usable)
 	}
 	return nil
+}
+
+// consider has the member leave, or stay after all, if whether the function can be
+// used has changed since then.
+func (c *Cluster) consider(before bool) (usable bool) {
+	usable = c.Usable()
+	switch {
+	case usable && !before:
+		c.machine.Stay(c.Clock())
+	case before && !usable:
+		c.machine.Leave(false, c.Clock())
+	}
+	return usable
 }
 
 // carryOut does what the machine asks for.
 func (c *Cluster) carryOut(ctx context.Context) {
 	for {
 		c.until.Store(int64(c.machine.Until()))
-		c.table.Store(c.machine.Table())
 		todo := append([]member.Output(nil), c.machine.Outputs()...)
 		if len(todo) == 0 {
+			c.publish()
 			return
 		}
 		c.machine.Forget()
 		for _, o := range todo {
 			c.do(ctx, o)
 		}
+	}
+}
+
+// publish says which table is the newest, unless that was said.
+func (c *Cluster) publish() {
+	if before, table := c.known.Load(), c.machine.Table(); table != nil && table != before.table {
+		c.known.Store(&known{table, make(chan struct{})})
+		close(before.over)
 	}
 }
 
@@ -179,6 +226,9 @@ func (c *Cluster) do(ctx context.Context, o member.Output) {
 			if err != nil {
 				c.log.Warn("change of the placement has no answer, or is refused", "change", o.Op.Kind.String(), "err", err)
 			}
+			if o.Op.Kind == member.Join {
+				c.joined(err)
+			}
 			return func(now time.Duration) { c.machine.Transacted(o.Op, table, id, err, now) }
 		})
 	case member.Ask:
@@ -193,6 +243,15 @@ func (c *Cluster) do(ctx context.Context, o member.Output) {
 	default:
 		c.tell(o)
 	}
+}
+
+// joined notes what came of a try to join.
+func (c *Cluster) joined(err error) {
+	if err == nil {
+		c.wrong.Store(nil)
+		return
+	}
+	c.wrong.Store(&err)
 }
 
 // tell tells the keeper, and people.

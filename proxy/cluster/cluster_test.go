@@ -23,10 +23,11 @@ import (
 // A proxy is one process of a service, with a keeper that has no instances.
 type proxy struct {
 	*cluster.Cluster
-	quit context.CancelFunc
-	ran  chan error
-	cut  atomic.Bool  // from the store
-	jump atomic.Int64 // by which its clock is ahead
+	quit     context.CancelFunc
+	ran      chan error
+	cut      atomic.Bool  // from the store
+	unusable atomic.Bool  // its function
+	jump     atomic.Int64 // by which its clock is ahead
 
 	mu    sync.Mutex // protects what follows
 	id    entity.Member
@@ -107,7 +108,8 @@ func start(t *testing.T, s *memstore.Store, name string) *proxy {
 			Process: shard.Process{Nonce: name, Addr: name}, Layout: shard.NewLayout(nil), Lanes: 1, Incarnation: name,
 		},
 		Store: line{s, p}, Peers: p, Keeper: p, Limit: 5 * time.Second,
-		Clock: func() time.Duration { return time.Duration(time.Now().UnixNano() + p.jump.Load()) },
+		Usable: func() bool { return !p.unusable.Load() },
+		Clock:  func() time.Duration { return time.Duration(time.Now().UnixNano() + p.jump.Load()) },
 	})
 	go func() { p.ran <- p.Run(ctx) }()
 	return p
@@ -248,18 +250,18 @@ func TestProxyWhoseFunctionIsUnusableGivesItsShardsAway(t *testing.T) {
 		s := memstore.New()
 		a, b := start(t, s, "a"), start(t, s, "b")
 		after(15 * time.Second)
-		a.Usable(false)
+		a.unusable.Store(true)
 		after(5 * time.Second)
 		if a.count() != 0 || b.count() != shard.Count {
 			t.Errorf("they serve %d and %d shards", a.count(), b.count())
 		}
-		b.Usable(false)
+		b.unusable.Store(true)
 		after(5 * time.Second)
 		if b.count() != shard.Count {
 			t.Errorf("the last one gives its shards to nobody: it serves %d", b.count())
 		}
-		a.Usable(true)
-		b.Usable(true)
+		a.unusable.Store(false)
+		b.unusable.Store(false)
 		after(15 * time.Second)
 		wantShares(t, a, b)
 		end(t, a, b)

@@ -50,7 +50,7 @@ type Backfill struct {
 	States States
 	Values Values
 	Outbox Outbox
-	Lane   func(entity.Key) *lane.Lane // that an instance writes to
+	Lane   func(entity.Key) *lane.Lane // that an instance writes to; nil if the process is no member
 	Pause  time.Duration               // before it is tried again
 }
 
@@ -216,8 +216,12 @@ func (w *writes) add(ctx context.Context, b *Backfill, write entity.Write) error
 			return err
 		}
 	}
+	l := b.Lane(write.Key)
+	if l == nil {
+		return fmt.Errorf("the process is not a member of its service: %w", entity.ErrUnavailable)
+	}
 	w.underway++
-	b.Lane(write.Key).Join(&lane.Chain{Verdict: func(err error) {
+	l.Join(&lane.Chain{Verdict: func(err error) {
 		if err == nil {
 			for _, row := range write.Outbox {
 				b.Outbox.Send(row, nil)

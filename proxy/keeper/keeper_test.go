@@ -117,12 +117,12 @@ func TestPlannedMovesFailNothing(t *testing.T) {
 		}
 		a.end(t)
 		<-time.After(5 * time.Second)
-		b.Usable(false)
+		b.unusable.Store(true)
 		<-time.After(5 * time.Second)
 		if n := b.set.Active()[lists.Name]; n != 0 {
 			t.Errorf("proxy whose function is unusable has %d instances", n)
 		}
-		b.Usable(true)
+		b.unusable.Store(false)
 		<-time.After(5 * time.Second)
 		s.calm()
 		b.end(t)

@@ -32,13 +32,14 @@ var lists = &route.Entity{Service: "test.Lists", Type: route.EventSourced, Name:
 type proxy struct {
 	*cluster.Cluster
 	*keeper.Keeper
-	set    *live.Set
-	quit   context.CancelFunc
-	ran    chan error
-	cut    atomic.Bool // from the store
-	member atomic.Int64
-	drops  atomic.Int64
-	outbox outbox.Stats
+	set      *live.Set
+	quit     context.CancelFunc
+	ran      chan error
+	cut      atomic.Bool // from the store
+	unusable atomic.Bool // its function
+	member   atomic.Int64
+	drops    atomic.Int64
+	outbox   outbox.Stats
 }
 
 // targets are where effects go, of which the lists have none.
@@ -122,7 +123,8 @@ func start(t *testing.T, s *memstore.Store, name string) *proxy {
 		},
 		Self:  member.Newcomer{Process: shard.Process{Nonce: name, Addr: name}, Layout: shard.NewLayout(nil), Lanes: 2, Incarnation: name},
 		Store: through, Peers: p, Keeper: p, Limit: 5 * time.Second,
-		Clock: func() time.Duration { return time.Duration(time.Now().UnixNano()) },
+		Usable: func() bool { return !p.unusable.Load() },
+		Clock:  func() time.Duration { return time.Duration(time.Now().UnixNano()) },
 	})
 	fn := &livetest.Function{Opened: func(s *livetest.Stream) {
 		go func() { _ = (&livetest.List{Snapshots: 10}).Serve(s) }() // it ends when the proxy gives the stream up

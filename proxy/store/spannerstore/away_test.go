@@ -67,8 +67,8 @@ func TestSpannerIsGoneAndComesBackEmpty(t *testing.T) {
 	if err := <-l.ran; !errors.Is(err, lane.ErrEvicted) {
 		t.Errorf("the lane has ended with %v, want %v", err, lane.ErrEvicted)
 	}
-	if err := s.beat(t.Context(), l.Member); !errors.Is(err, ErrEvicted) {
-		t.Errorf("beat: %v, want %v", err, ErrEvicted)
+	if err := s.Renew(t.Context(), l.Member); !errors.Is(err, entity.ErrNoMember) {
+		t.Errorf("renewal: %v, want %v", err, entity.ErrNoMember)
 	}
 
 	for { // one that does nothing but look recovers too
@@ -105,7 +105,7 @@ type runningLane struct {
 // runLane joins and runs a lane until the end of the test.
 func runLane(t *testing.T, s *Store) runningLane {
 	t.Helper()
-	m, err := s.Join(t.Context(), 1)
+	m, err := tested{s, t}.Join(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

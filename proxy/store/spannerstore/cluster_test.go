@@ -86,10 +86,11 @@ func begin(t *testing.T, s *Store, name string) *process {
 	p.Cluster = cluster.New(logTo(t), cluster.Config{
 		Settings: member.Settings{
 			Lease: 6 * time.Second, Beat: 100 * time.Millisecond, Margin: 500 * time.Millisecond, Quiet: time.Millisecond,
-			Moves: shard.Count, Drain: 10 * time.Second, Retry: 20 * time.Millisecond, Jitter: jittered,
+			Moves: shard.Count, Drain: 10 * time.Second, Retry: 20 * time.Millisecond, Jitter: func(d time.Duration) time.Duration { return d },
 		},
 		Self:  member.Newcomer{Process: shard.Process{Nonce: name, Addr: name}, Layout: shard.NewLayout(nil), Lanes: 2, Incarnation: name},
 		Store: s, Peers: p, Keeper: p, Limit: 5 * time.Second, Clock: cluster.Clock,
+		Usable: func() bool { return true },
 	})
 	go func() { p.ran <- p.Run(ctx) }()
 	return p
@@ -110,10 +111,10 @@ func TestMembersShareTheService(t *testing.T) {
 	s := open(t)
 	a := begin(t, s, "a")
 	a.wait(t, shard.Count)
-	b := begin(t, another(t, s, 0), "b")
+	b := begin(t, another(t, s), "b")
 	a.wait(t, shard.Count/2)
 	b.wait(t, shard.Count/2)
-	c := begin(t, another(t, s, 0), "c")
+	c := begin(t, another(t, s), "c")
 	c.wait(t, shard.Count/3)
 	for _, p := range []*process{a, b, c} {
 		if !p.Alive() {

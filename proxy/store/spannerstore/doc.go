@@ -32,10 +32,6 @@
 // that add and remove the rows of members and of their lanes, too. A look at it
 // ([Store.Look]) is one query.
 //
-// [Store.Join] and [Store.Keep] make members without that row, one at a time:
-// a join waits for the one before to leave or to lapse. They are for a service
-// of one process, until proxies are members of clusters.
-//
 // # The tables
 //
 // Their definition is in the folder schema: numbered files, of which each only

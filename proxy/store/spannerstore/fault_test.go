@@ -130,7 +130,7 @@ func TestStoreWithFaults(t *testing.T) {
 	t.Logf("seed %d", seed)
 	storetest.RunWithFaults(t, func(t *testing.T) storetest.Store {
 		direct := open(t)
-		far := another(t, direct, 0, troubled(rand.New(rand.NewPCG(seed, 0)))...)
+		far := another(t, direct, troubled(rand.New(rand.NewPCG(seed, 0)))...)
 		return behind{tested{far, t}, tested{direct, t}}
 	})
 }
@@ -142,7 +142,7 @@ func TestEveryWriteCountsOnceWhateverIsLost(t *testing.T) {
 	t.Logf("seed %d", seed)
 	s := open(t)
 	at := join(t, s, 2)
-	bad := another(t, s, 0, troubled(rand.New(rand.NewPCG(seed, 0)))...)
+	bad := another(t, s, troubled(rand.New(rand.NewPCG(seed, 0)))...)
 	const events = 30
 	ctx, end := context.WithCancel(t.Context())
 	var running, waiting sync.WaitGroup
@@ -187,7 +187,7 @@ func TestARefusalIsSure(t *testing.T) {
 	s := open(t)
 	at := join(t, s, 1)
 	var lost, reads atomic.Bool
-	far := another(t, s, 0,
+	far := another(t, s,
 		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			err := invoke(ctx, method, req, reply, cc, opts...)
 			if method == commitMethod && lost.Load() {

@@ -90,13 +90,9 @@ func (s *Store) Transact(ctx context.Context, decide func(entity.Placement, []en
 		if err != nil {
 			return err
 		}
-		all, err := s.members(ctx, txn)
+		leases, err := s.leases(ctx, txn)
 		if err != nil {
 			return err
-		}
-		leases := make([]entity.Lease, len(all))
-		for i, l := range all {
-			leases[i] = entity.Lease{Member: l.id, Silent: l.age}
 		}
 		changed := false
 		if tr, changed = decide(before, leases); !changed {
@@ -125,7 +121,7 @@ func (s *Store) transition(tr *entity.Transition) []*spanner.Mutation {
 		changes = append(changes, s.remove(m))
 	}
 	if tr.Joined != 0 {
-		changes = append(changes, s.enter(tr.Joined, tr.Lanes, "")...) // its nonce is in the table
+		changes = append(changes, s.enter(tr.Joined, tr.Lanes)...)
 	}
 	if tr.Renewed != 0 {
 		changes = append(changes, s.renew(tr.Renewed))

@@ -3,6 +3,7 @@
 package spannerstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"flag"
@@ -75,15 +76,19 @@ func theDatabase(t testing.TB) string {
 }
 
 // A tested store is one whose members live side by side until the suite evicts
-// them, as they will in a cluster.
+// them, and own nothing.
 type tested struct {
 	*Store
 	t *testing.T
 }
 
-func (s tested) Join(ctx context.Context, lanes int) (entity.Member, error) {
-	s.ends.clear()
-	return s.join(ctx, lanes, rand.Text(), func([]living) ([]entity.Member, error) { return nil, nil })
+func (s tested) Join(ctx context.Context, lanes int) (m entity.Member, err error) {
+	_, err = s.Transact(ctx, func(p entity.Placement, _ []entity.Lease) (entity.Transition, bool) {
+		m = max(p.NextMember, 1)
+		p.Version, p.Incarnation, p.NextMember = p.Version+1, cmp.Or(p.Incarnation, rand.Text()), m+1
+		return entity.Transition{Placement: p, Joined: m, Lanes: lanes}, true
+	})
+	return m, err
 }
 
 func (s tested) Evict(m entity.Member) { evict(s.t, s.Store, m) }
@@ -101,6 +106,17 @@ func open(t testing.TB, options ...option.ClientOption) *Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// another opens the service of s as another process would.
+func another(t *testing.T, s *Store, options ...option.ClientOption) *Store {
+	t.Helper()
+	o, err := Open(t.Context(), logTo(t), Config{Database: s.cfg.Database, Service: s.cfg.Service, Options: options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	return o
 }
 
 // evict takes the right to write from m, as another process would.

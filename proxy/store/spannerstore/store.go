@@ -33,8 +33,6 @@ type Config struct {
 	Database string // projects/p/instances/i/databases/d
 	Service  string // whose rows these are; a database has room for many
 	UID      string // names this process to people; empty for a random one
-	// Wait is how long [Store.Join] waits for another member to go.
-	Wait time.Duration
 	// Options are for the client, besides what the environment says.
 	Options []option.ClientOption
 }
@@ -47,7 +45,6 @@ type Store struct {
 	conn    connection
 	home    int64              // the bucket of the service's own rows
 	buckets [shard.Count]int64 // those of its shards
-	lease   lease
 	ends    ends
 	stats   Stats
 
