@@ -24,6 +24,7 @@ type config struct {
 	profile   string
 	dir       string
 	proxy     string
+	older     string // another proxy, the target report.Older; "" if there is none
 	out       string
 }
 
@@ -62,7 +63,7 @@ const (
 )
 
 // kairns are the targets that are our proxy.
-var kairns = []string{report.Memory, report.Kairn, report.Keyed, report.MemoryValues, report.Values, report.Actions, report.Counters}
+var kairns = []string{report.Memory, report.Older, report.Kairn, report.Keyed, report.MemoryValues, report.Values, report.Actions, report.Counters}
 
 var targets = append([]string{report.Echo, report.Floor, report.FloorLog, report.Hop}, kairns...)
 
@@ -90,6 +91,7 @@ func configFrom(args []string, getenv func(string) string) (config, error) {
 	f.StringVar(&c.profile, "profile", "", "folder for a CPU profile of each proxy in each scenario, taken after the rounds")
 	f.StringVar(&c.dir, "dir", "", "where to make a folder for the stores; default is that for temporary files")
 	f.StringVar(&c.proxy, "proxy", "", "kairn-proxy to measure; default is to build ./proxy")
+	f.StringVar(&c.older, "older", "", "an older kairn-proxy, to be measured beside this one as the target "+report.Older)
 	f.StringVar(&c.out, "out", getenv("OUT"), "file for all figures as JSON; default is $OUT")
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -104,6 +106,9 @@ func configFrom(args []string, getenv func(string) string) (config, error) {
 	var err error
 	if c.targets, err = choose(of, targets); err != nil {
 		return c, fmt.Errorf("-targets: %w", err)
+	}
+	if c.older == "" {
+		c.targets = slices.DeleteFunc(c.targets, func(t string) bool { return t == report.Older })
 	}
 	if c.only, err = choose(only, measurements()); err != nil {
 		return c, fmt.Errorf("-only: %w", err)

@@ -24,6 +24,12 @@ func TestConfigFrom(t *testing.T) {
 	if want := []string{report.Echo, report.Kairn}; !slices.Equal(c.targets, want) {
 		t.Errorf("targets %v, want %v", c.targets, want)
 	}
+	if c, err := configFrom([]string{"-older", "proxy"}, getenv); err != nil || !slices.Contains(c.targets, report.Older) {
+		t.Errorf("targets %v, %v: not the older proxy", c.targets, err)
+	}
+	if c, err := configFrom(nil, getenv); err != nil || slices.Contains(c.targets, report.Older) {
+		t.Errorf("targets %v, %v: an older proxy that is not there", c.targets, err)
+	}
 	for _, tt := range []struct{ args, want string }{
 		{"-targets dapr", "none of echo"},
 		{"-only nothing", "none of 128-workers"},

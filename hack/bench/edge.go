@@ -3,12 +3,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/kairn-dev/kairn/hack/bench/load"
 	"github.com/kairn-dev/kairn/hack/bench/proc"
@@ -63,7 +59,7 @@ func (b *bench) measureEdge(ctx context.Context) error {
 	}
 	for _, w := range ways {
 		s := report.NewSeries(w.name, report.Edge, samples[w.name])
-		if s.Allocations, err = b.allocations(ctx, generator, r, w); err != nil {
+		if s.Allocations, err = allocations(ctx, generator, r, b.edgeJob(r, w)); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		b.report.Series = append(b.report.Series, s)
@@ -78,35 +74,4 @@ func (b *bench) edgeJob(r *running, w way) load.Job {
 		job.Addr = r.at.HTTP
 	}
 	return job
-}
-
-// allocations returns how many the proxy makes for a call.
-func (b *bench) allocations(ctx context.Context, generator *proc.Process, r *running, w way) (float64, error) {
-	const each = 10
-	job := b.edgeJob(r, w)
-	job.Each = each
-	before, err := mallocs(ctx, r)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := do(ctx, generator, job); err != nil {
-		return 0, err
-	}
-	after, err := mallocs(ctx, r)
-	return (after - before) / float64(job.Keys*each), err
-}
-
-// mallocs returns how many allocations a proxy has made, by its metrics.
-func mallocs(ctx context.Context, r *running) (float64, error) {
-	var page bytes.Buffer
-	if _, err := get(ctx, "http://"+r.at.Admin+"/metrics", &page); err != nil {
-		return 0, err
-	}
-	lines := bufio.NewScanner(&page)
-	for lines.Scan() {
-		if n, ok := strings.CutPrefix(lines.Text(), "go_memstats_mallocs_total "); ok {
-			return strconv.ParseFloat(n, 64)
-		}
-	}
-	return 0, fmt.Errorf("%s does not tell its allocations", r.name)
 }

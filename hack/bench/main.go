@@ -15,6 +15,8 @@
 //     library that the embedded store uses (package floor)
 //   - floor-log: the same on a bare file
 //   - kairn-memory, kairn: the proxy with the memory and the embedded store
+//   - kairn-older: the proxy that -older names, with the memory store; not there
+//     without it
 //   - kairn-keyed: the proxy with the embedded store, each call of which has an
 //     idempotency key
 //   - kairn-memory-values, kairn-values: the same, called as a value entity

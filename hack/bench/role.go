@@ -15,6 +15,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -185,7 +186,8 @@ func (p part) serve(ctx context.Context, s *grpc.Server) error {
 	return errors.Join(s.Serve(ln), context.Cause(ctx))
 }
 
-// admin serves profiles, if asked for, and returns where.
+// admin serves profiles and the count of allocations, if asked for, and returns
+// where.
 func (p part) admin(ctx context.Context) (string, error) {
 	if !p.pprof {
 		return "", nil
@@ -197,6 +199,11 @@ func (p part) admin(ctx context.Context) (string, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fmt.Fprintln(w, mallocsTotal, m.Mallocs)
+	})
 	go func() { _ = http.Serve(ln, mux) }() // ends with the process
 	return ln.Addr().String(), nil
 }

@@ -60,7 +60,11 @@ func (b *bench) startTarget(g *proc.Group, o order) (*proc.Process, error) {
 	if slices.Contains([]string{report.Kairn, report.Keyed, report.Values}, o.target) {
 		store = "embedded"
 	}
-	return g.Start(proc.Spec{Name: o.target, Path: b.proxy, Env: []string{
+	program := b.proxy
+	if o.target == report.Older {
+		program = b.older
+	}
+	return g.Start(proc.Spec{Name: o.target, Path: program, Env: []string{
 		"USER_FUNCTION_HOST=" + host, "USER_FUNCTION_PORT=" + port,
 		"GRPC_ADDR=" + o.listen, "HTTP_ADDR=" + anyPort, "ADMIN_ADDR=" + anyPort,
 		"STORE=" + store, "DATA_DIR=" + dir,

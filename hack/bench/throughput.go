@@ -34,7 +34,7 @@ func (b *bench) throughput(ctx context.Context, s scenario) error {
 		if !s.has(name) {
 			continue
 		}
-		r, err := b.launch(ctx, &g, order{target: name, pprof: b.profile != ""})
+		r, err := b.launch(ctx, &g, order{target: name, pprof: true})
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,13 @@ func (b *bench) throughput(ctx context.Context, s scenario) error {
 		b.log.Info("measured", "what", s.name, "round", round+1)
 	}
 	for _, r := range all {
-		b.report.Series = append(b.report.Series, report.NewSeries(r.name, s.name, r.samples))
+		series := report.NewSeries(r.name, s.name, r.samples)
+		if s.method != talk {
+			if series.Allocations, err = allocations(ctx, generator, r, b.job(r, s)); err != nil {
+				return fmt.Errorf("%s: allocations: %w", r.name, err)
+			}
+		}
+		b.report.Series = append(b.report.Series, series)
 		if err := b.profileOf(ctx, generator, r, s); err != nil {
 			return fmt.Errorf("%s: profile: %w", r.name, err)
 		}

@@ -53,6 +53,7 @@ func (r *Report) Judge() {
 		r.actions("actions' proxy CPU to a bare hop's, 128 workers", Workers128, cpu, false, 1.2),
 		r.actions("messages of 128 action streams to a bare hop's", Streams, ops, true, 0.8),
 		r.values("throughput with idempotency keys to that without", Keyed, Kairn, 0.85),
+		r.values("throughput to an older proxy's, memory store, 128 workers", Memory, Older, 0.97),
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	Floor    = "floor"
 	FloorLog = "floor-log"
 	Memory   = "kairn-memory"
+	Older    = "kairn-older" // an older proxy, with the memory store
 	Kairn    = "kairn"
 	Keyed    = "kairn-keyed"
 
@@ -94,7 +95,7 @@ type Series struct {
 	Median   Sample   `json:"median"`
 	Rounds   []Sample `json:"rounds"`
 
-	Allocations float64 `json:"allocations_per_command,omitempty"` // of the proxy; in the scenario Edge
+	Allocations float64 `json:"allocations_per_command,omitempty"` // of the target
 }
 
 // NewSeries returns the series of rounds, of which there must be one at least.

@@ -72,7 +72,8 @@ func TestJudge(t *testing.T) {
 			NewSeries(Actions, Workers128, []Sample{{Ops: 85, CPU: 12}}),
 			NewSeries(Hop, Streams, []Sample{{Ops: 100}}),
 			NewSeries(Actions, Streams, []Sample{{Ops: 80}}),
-			NewSeries(Keyed, Workers128, []Sample{{Ops: 68}}))
+			NewSeries(Keyed, Workers128, []Sample{{Ops: 68}}),
+			NewSeries(Older, Workers128, []Sample{{Ops: 100 / 0.97}}))
 		r.Instances = []Instances{
 			{Target: Bare, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{2}},
 			{Target: Kairn, GOGC: "400", Count: 1024, Before: []float64{1}, After: []float64{90}},
@@ -92,7 +93,7 @@ func TestJudge(t *testing.T) {
 		{name: "nothing measured", change: func(r *Report) { *r = Report{} }, want: map[int]Verdict{
 			0: NotMeasured, 1: NotMeasured, 2: NotMeasured, 3: NotMeasured, 4: NotMeasured, 5: NotMeasured, 6: NotMeasured, 7: NotMeasured, 8: NotMeasured, 9: NotMeasured,
 			10: NotMeasured, 11: NotMeasured, 12: NotMeasured, 13: NotMeasured, 14: NotMeasured,
-			15: NotMeasured, 16: NotMeasured, 17: NotMeasured, 18: NotMeasured, 19: NotMeasured,
+			15: NotMeasured, 16: NotMeasured, 17: NotMeasured, 18: NotMeasured, 19: NotMeasured, 20: NotMeasured,
 		}},
 		{name: "too slow and too dear", want: map[int]Verdict{0: Missed, 1: Missed}, change: func(r *Report) {
 			r.Series[1] = NewSeries(Kairn, Workers128, []Sample{{Ops: 79, CPU: 13.1}})
@@ -118,6 +119,9 @@ func TestJudge(t *testing.T) {
 		}},
 		{name: "keys too dear", want: map[int]Verdict{19: Missed}, change: func(r *Report) {
 			r.Series[20] = NewSeries(Keyed, Workers128, []Sample{{Ops: 67.9}})
+		}},
+		{name: "slower than before", want: map[int]Verdict{20: Missed}, change: func(r *Report) {
+			r.Series[21] = NewSeries(Older, Workers128, []Sample{{Ops: 104}})
 		}},
 		{name: "instances too large", want: map[int]Verdict{5: Missed}, change: func(r *Report) { r.Instances[3].After[0] = 33.1 }},
 		{name: "idle too large", want: map[int]Verdict{6: Missed}, change: func(r *Report) { r.Idle[1].RSS[1] = 33.1 }},

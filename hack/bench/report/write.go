@@ -67,7 +67,7 @@ func (r *Report) series(t *tabwriter.Writer) {
 			_ = t.Flush()
 			fmt.Fprintf(t, "\n")
 			if scenario != Edge {
-				line(t, scenario, "ops/s", "p50 us", "p99 us", "CPU us/op", "RSS MiB", "function us/op", "load us/op", "ops to floor", "CPU to floor")
+				line(t, scenario, "ops/s", "p50 us", "p99 us", "CPU us/op", "allocations", "RSS MiB", "function us/op", "load us/op", "ops to floor", "CPU to floor")
 			} else {
 				line(t, scenario, "ops/s", "p50 us", "p99 us", "CPU us/op", "allocations", "function us/op", "load us/op", "ops to gRPC's port", "CPU to it")
 			}
@@ -78,7 +78,7 @@ func (r *Report) series(t *tabwriter.Writer) {
 				r.to(Native, s, ops), r.to(Native, s, cpu))
 			continue
 		}
-		line(t, s.Target, m.Ops, m.P50, m.P99, m.CPU, m.RSS, m.Function, m.Load,
+		line(t, s.Target, m.Ops, m.P50, m.P99, m.CPU, s.Allocations, m.RSS, m.Function, m.Load,
 			r.to(Floor, s, ops), r.to(Floor, s, cpu))
 	}
 }
