@@ -133,7 +133,7 @@ func TestSettingsOfTheEdge(t *testing.T) {
 
 func TestACertificateThatIsMissingKeepsTheProxyFromStarting(t *testing.T) {
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"--tls-cert-file=/nowhere/tls.crt", "--tls-key-file=/nowhere/tls.key", "--store=memory"}, env(), &out)
+	err := run(t.Context(), openStore, []string{"--tls-cert-file=/nowhere/tls.crt", "--tls-key-file=/nowhere/tls.key", "--store=memory"}, env(), &out)
 	if err == nil || !strings.Contains(err.Error(), "/nowhere/tls.crt") {
 		t.Errorf("run: %v", err)
 	}

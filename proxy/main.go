@@ -87,12 +87,12 @@ func dispatch(ctx context.Context, args []string, getenv func(string) string, ou
 		}
 		return err
 	}
-	return run(ctx, args, getenv, trouble)
+	return run(ctx, openStore, args, getenv, trouble)
 }
 
 // run serves until ctx is done, then stops what it has started, last first. An
 // error has been reported on out.
-func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+func run(ctx context.Context, open opener, args []string, getenv func(string) string, out io.Writer) error {
 	cfg, err := configFrom(args, getenv, os.Stdout) // help is what was asked for
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -108,7 +108,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		debug.SetMemoryLimit(limit)
 	}
 	log := newLogger(cfg.log, out)
-	if err := serveAll(ctx, log, cfg); err != nil {
+	if err := serveAll(ctx, log, cfg, open); err != nil {
 		log.Error("proxy failed", "err", err)
 		return err
 	}
@@ -125,7 +125,7 @@ func newLogger(l logging, out io.Writer) *slog.Logger {
 }
 
 // serveAll starts the parts, waits for the end, and stops them in reverse.
-func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
+func serveAll(ctx context.Context, log *slog.Logger, cfg config, open opener) error {
 	lines, err := listen(ctx, log, cfg)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func serveAll(ctx context.Context, log *slog.Logger, cfg config) error {
 		default: // one failure is enough
 		}
 	}
-	store, err := openStore(ctx, log, cfg)
+	store, err := open(ctx, log, cfg)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func startProxy(t *testing.T, function string, settings ...string) *proxyUnderTe
 	p := &proxyUnderTest{log: &logged{added: make(chan struct{})}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ran := make(chan error, 1)
-	go func() { ran <- run(ctx, args, env(), p.log) }()
+	go func() { ran <- run(ctx, openStore, args, env(), p.log) }()
 	p.stop = sync.OnceValue(func() error { cancel(); return <-ran })
 	t.Cleanup(func() { _ = p.stop() })
 
@@ -207,7 +207,7 @@ func TestSecondProxyOnAFolderIsRefused(t *testing.T) {
 	startProxy(t, function, "--data-dir="+dir)
 	var out bytes.Buffer
 	args := []string{"--grpc-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--data-dir=" + dir}
-	if err := run(t.Context(), args, env(), &out); err == nil || !strings.Contains(err.Error(), dir) {
+	if err := run(t.Context(), openStore, args, env(), &out); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("the second one ended with %v", err)
 	}
 }

@@ -26,7 +26,12 @@ import (
 const asProxy = "KAIRN_TEST_IS_PROXY"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProxy) != "" {
+	switch os.Getenv(asProxy) {
+	case "":
+	case troubled:
+		serveTroubled()
+		return
+	default:
 		main()
 		return
 	}

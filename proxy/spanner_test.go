@@ -33,7 +33,7 @@ func TestStateInSpanner(t *testing.T) {
 	function, _ := startFunction(t, "127.0.0.1:0", tck.Entities()...)
 	settings := []string{"--store=spanner", "--spanner-database=" + name, "--service-name=shop"}
 	var out bytes.Buffer
-	if err := run(t.Context(), append(settings, "--grpc-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0"), env(), &out); err == nil ||
+	if err := run(t.Context(), openStore, append(settings, "--grpc-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0"), env(), &out); err == nil ||
 		!strings.Contains(err.Error(), "kairn-proxy migrate --spanner-database="+name) {
 		t.Fatalf("a proxy on a database without tables ended with %v", err)
 	}

@@ -59,6 +59,9 @@ type volatile struct{ *memstore.Store }
 
 func (volatile) Close() error { return nil }
 
+// An opener opens a store.
+type opener func(ctx context.Context, log *slog.Logger, cfg config) (store, error)
+
 // openStore opens the store that cfg names. If the embedded one can't be trusted
 // any more, the process ends: what is on disk decides what has happened.
 func openStore(ctx context.Context, log *slog.Logger, cfg config) (store, error) {

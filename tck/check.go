@@ -142,7 +142,7 @@ func (p *parts) target(cfg config, logs io.Writer) (*suite.Target, error) {
 			return nil, err
 		}
 	}
-	target := &suite.Target{Log: exchange.NewLog(), HTTP: strings.TrimSuffix(cfg.http, "/")}
+	target := &suite.Target{Log: exchange.NewLog(), HTTP: strings.TrimSuffix(cfg.http, "/"), StoreFails: cfg.storeFails}
 	recorded, err := p.dial(address, exchange.Record(target.Log, exchange.SuiteToFunction)...)
 	if err != nil {
 		return nil, err

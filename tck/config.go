@@ -25,6 +25,7 @@ type config struct {
 	except       string        // of those that are left out
 	json, junit  string        // files; "" for none
 	wait         time.Duration // for function and proxy to come up
+	storeFails   bool          // whether the proxy's store fails on demand
 	env          []string      // of the proxy that is started, besides our own
 }
 
@@ -43,6 +44,7 @@ func configFrom(args []string, out io.Writer) (config, error) {
 	flags.StringVar(&c.except, "except", "", "`numbers` of the cases to leave out")
 	flags.StringVar(&c.json, "json", "", "`file` for the results as JSON")
 	flags.StringVar(&c.junit, "junit", "", "`file` for the results as JUnit does")
+	flags.BoolVar(&c.storeFails, "store-fails", false, "whether the proxy's store fails on demand, as package tck/trouble says")
 	flags.DurationVar(&c.wait, "wait", time.Minute, "how long to wait for function and proxy to come up")
 	if err := flags.Parse(args); err != nil {
 		return c, err

@@ -13,6 +13,8 @@
 //
 // test a proxy too, which the suite starts, or which was started with
 // USER_FUNCTION_PORT=8090, so that the suite stands between it and the function.
+// A proxy whose tests can make its store fail (package tck/trouble says how) is
+// tested for that with -store-fails.
 //
 // Each case has a number, that of the reference's suite where it has such a
 // case; those beyond it begin with a letter. A case that fails is followed by

@@ -14,6 +14,7 @@ import (
 	"github.com/kairn-dev/kairn/tck/eventsourced"
 	"github.com/kairn-dev/kairn/tck/keys"
 	"github.com/kairn-dev/kairn/tck/suite"
+	"github.com/kairn-dev/kairn/tck/trouble"
 	"github.com/kairn-dev/kairn/tck/valueentity"
 )
 
@@ -37,5 +38,6 @@ func All() []suite.Case {
 		eventlog.Beyond(),
 		keys.Cases(),
 		caller.Cases(),
+		trouble.Cases(),
 	)
 }

@@ -212,6 +212,18 @@ func (l *Log) Ignore(fits func(c *Call, first proto.Message) bool) {
 	}
 }
 
+// IgnoreSilent says that anything may happen in the calls so far over a link in
+// which the caller has said nothing.
+func (l *Log) IgnoreSilent(link Link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.calls {
+		if c.Link == link && c.first() == nil {
+			c.claimed, c.ignored = true, true
+		}
+	}
+}
+
 // A Mark is a point of time in a log.
 type Mark struct{ calls, entries int }
 

@@ -39,6 +39,8 @@ type Case struct {
 	HTTP     bool     // whether the proxy's HTTP address is needed
 	LeftOut  bool     // whether it is not to run
 	Run      func(t *T)
+
+	StoreFails bool // whether the proxy's store has to fail on demand
 }
 
 // A Target is what is tested. What isn't there is nil or empty.
@@ -51,8 +53,10 @@ type Target struct {
 	HTTP    string                   // the proxy's base URL for HTTP, such as http://127.0.0.1:9000
 	Info    *cloudstate.ProxyInfo    // with which the proxy asked
 	Between *intercept.Interceptor
-	Script  *script.Function         // behaves as a case says
-	Divert  grpc.ClientConnInterface // leads to Script
+
+	StoreFails bool                     // whether the proxy's store does as package trouble says
+	Script     *script.Function         // behaves as a case says
+	Divert     grpc.ClientConnInterface // leads to Script
 }
 
 // A Barrier is a call through the proxy that each proxy case makes a few times
@@ -79,6 +83,8 @@ func (target *Target) pending(c *Case) string {
 		return "the proxy was not given"
 	case c.HTTP && target.HTTP == "":
 		return "the proxy was given without an HTTP address"
+	case c.StoreFails && !target.StoreFails:
+		return "the proxy's store does not fail on demand"
 	}
 	return ""
 }

@@ -193,6 +193,17 @@ func (t *T) IgnoreService(service string) {
 	})
 }
 
+// IgnoreInstance lets anything happen in the streams so far of an instance, and in
+// those in which the proxy has not said whose they are.
+func (t *T) IgnoreInstance(key string) {
+	t.Settle()
+	t.Log.IgnoreSilent(exchange.ProxyToFunction)
+	t.Log.Ignore(func(c *exchange.Call, first proto.Message) bool {
+		_, of := instance(c, first)
+		return of == key
+	})
+}
+
 // Cut closes the proxy's connection to the function. How that ends the calls
 // that are open is no concern of the cases that they belong to.
 func (t *T) Cut() {
