@@ -22,25 +22,7 @@ type liar struct {
 	rig    *rig
 	kind   *route.Entity
 	victim string
-
-	mu     sync.Mutex // protects script
-	script []byte
-}
-
-// next takes n bytes of what is left, or fewer.
-func (l *liar) next(n int) []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n = min(n, len(l.script))
-	out := l.script[:n]
-	l.script = l.script[n:]
-	return out
-}
-
-func (l *liar) more() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.script) > 0
+	script *livetest.Script
 }
 
 // accept serves all streams until ctx is done.
@@ -54,8 +36,7 @@ func (l *liar) accept(ctx context.Context, work *sync.WaitGroup) {
 	}
 }
 
-// serve answers each message as the script says: a byte for what to do, and for
-// one that is to be sent another for its length.
+// serve answers each message as the script says.
 func (l *liar) serve(s *livetest.Stream) {
 	var honest livetest.List
 	var value livetest.Value
@@ -67,27 +48,22 @@ func (l *liar) serve(s *livetest.Stream) {
 		}
 		answer, init := l.honestly(&honest, &value, data)
 		if init != "" {
-			lying = init == l.victim && l.more()
+			lying = init == l.victim && l.script.More()
 		}
-		do := []byte{3}
 		if lying {
-			if do = l.next(1); len(do) == 0 {
+			switch do, said, ok := l.script.Next(); {
+			case !ok:
 				s.End(fmt.Errorf("no more: %w", entity.ErrProtocol))
 				return
+			case do == livetest.Ends:
+				s.End(nil)
+				return
+			case do == livetest.Breaks:
+				s.End(fmt.Errorf("broken: %w", entity.ErrProtocol))
+				return
+			case said != nil:
+				answer = said
 			}
-		}
-		switch do[0] % 4 {
-		case 0:
-			size := l.next(1)
-			if len(size) > 0 {
-				answer = l.next(int(size[0]))
-			}
-		case 1:
-			s.End(nil)
-			return
-		case 2:
-			s.End(fmt.Errorf("broken: %w", entity.ErrProtocol))
-			return
 		}
 		if answer != nil && s.SendBytes(answer) != nil {
 			return
@@ -154,7 +130,7 @@ func FuzzFunction(f *testing.F) {
 
 func survive(t *testing.T, kind *route.Entity, script []byte) {
 	r := newRig(t)
-	l := &liar{rig: r, kind: kind, victim: "victim", script: script}
+	l := &liar{rig: r, kind: kind, victim: "victim", script: livetest.NewScript(script)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { l.accept(ctx, &work) })
@@ -167,14 +143,8 @@ func survive(t *testing.T, kind *route.Entity, script []byte) {
 		<-first.out
 		<-second.out
 	}
-	l.next(len(script))
-	err := ask(l.victim)
-	for range 3 { // the first ones may be told of what was before
-		if err != nil {
-			err = ask(l.victim)
-		}
-	}
-	if err != nil {
+	l.script.End()
+	if err := livetest.Recovers(func() error { return ask(l.victim) }); err != nil {
 		t.Errorf("the instance does not recover: %v", err)
 	}
 	r.close()

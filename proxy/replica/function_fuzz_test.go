@@ -5,42 +5,23 @@ package replica_test
 import (
 	"context"
 	"io"
-	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/kairn-dev/kairn/proto/cloudstate"
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/live/livetest"
 )
 
 // A liar is a function that does what a fuzzer thinks of in the streams of one
 // instance, and is honest in all others, and when the fuzzer has no more to say.
 type liar struct {
 	victim string
-
-	mu     sync.Mutex // protects script
-	script []byte
+	script *livetest.Script
 }
 
-// next takes n bytes of what is left, or fewer.
-func (l *liar) next(n int) []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n = min(n, len(l.script))
-	taken := l.script[:n]
-	l.script = l.script[n:]
-	return taken
-}
-
-func (l *liar) more() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.script) > 0
-}
-
-// serve answers each message as the script says: a byte for what to do, and for
-// one that is to be sent another for its length.
+// serve answers each message as the script says.
 func (l *liar) serve(s side) {
 	lying := false
 	for {
@@ -54,31 +35,27 @@ func (l *liar) serve(s side) {
 			return
 		}
 		if m.GetInit() != nil {
-			lying = m.GetInit().GetEntityId() == l.victim && l.more()
+			lying = m.GetInit().GetEntityId() == l.victim && l.script.More()
 		}
-		if !lying {
-			if answer := honestly(m); answer != nil {
-				s.send(answer)
+		do, said := livetest.Honest, []byte(nil)
+		if lying {
+			var ok bool
+			if do, said, ok = l.script.Next(); !ok {
+				do = livetest.Ends
 			}
-			continue
 		}
-		do := l.next(1)
-		if len(do) == 0 {
+		switch do {
+		case livetest.Says:
+			if said != nil {
+				s.stream.out <- said
+			}
+		case livetest.Ends:
 			s.end(io.EOF)
 			return
-		}
-		switch do[0] % 4 {
-		case 0:
-			if size := l.next(1); len(size) > 0 {
-				s.stream.out <- l.next(int(size[0]))
-			}
-		case 1:
-			s.end(io.EOF)
-			return
-		case 2:
+		case livetest.Breaks:
 			s.end(entity.ErrProtocol)
 			return
-		case 3:
+		case livetest.Honest:
 			if answer := honestly(m); answer != nil {
 				s.send(answer)
 			}
@@ -131,7 +108,7 @@ func FuzzFunction(f *testing.F) {
 
 func survive(r *rig, script []byte) {
 	t := r.t
-	l := &liar{victim: "victim", script: script}
+	l := &liar{victim: "victim", script: livetest.NewScript(script)}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
@@ -154,16 +131,10 @@ func survive(r *rig, script []byte) {
 		<-first.out
 		<-second.out
 	}
-	l.next(len(script))
+	l.script.End()
 	watching.cancel()
 	<-watching.end
-	err := ask(l.victim)
-	for range 3 { // the first ones may be told of what was before
-		if err != nil {
-			err = ask(l.victim)
-		}
-	}
-	if err != nil {
+	if err := livetest.Recovers(func() error { return ask(l.victim) }); err != nil {
 		t.Errorf("the instance does not recover: %v", err)
 	}
 	if err := r.set.Stop(context.WithoutCancel(t.Context())); err != nil {
