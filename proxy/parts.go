@@ -153,7 +153,8 @@ func (p *parts) newOutbox(s store, r *router.Router, n *outbox.Stats) {
 	})
 	p.outbox = outbox.New(p.log, outbox.Config{
 		Rows: s, Calls: events, Lane: laneOf,
-		MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000, Stats: n,
+		MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000,
+		Memory: rememberEffects, Stats: n,
 	})
 	r.Outbox, p.live.Outbox = p.outbox, p.outbox
 	p.backfill = &eventlog.Backfill{Log: p.log, States: s, Values: s, Outbox: p.outbox, Lane: laneOf, Pause: time.Second}

@@ -59,6 +59,7 @@ type OutboxRow struct {
 	Depth       int       // how many calls have led to this one
 	Seq         Seq       // see Kind
 	After       Seq       // likewise
+	Since       time.Time // when it was stored first, in whole milliseconds
 	Attempts    int       // how often it was tried
 	Due         time.Time // when to try it, in whole milliseconds; zero if at once
 	Parked      bool      // whether it was given up until somebody looks at it

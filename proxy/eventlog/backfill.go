@@ -181,7 +181,7 @@ func (b *Backfill) notices(ctx context.Context, key entity.Key, to []*route.Cons
 	var rows []entity.OutboxRow
 	for _, c := range to {
 		rows = append(rows, entity.OutboxRow{
-			ID: b.Outbox.Next(), Source: key, Kind: entity.EventNotice, Depth: 1, Seq: last,
+			ID: b.Outbox.Next(), Source: key, Kind: entity.EventNotice, Depth: 1, Seq: last, Since: time.UnixMilli(time.Now().UnixMilli()),
 			Target: entity.Target{Service: c.Service, Command: c.Group},
 		})
 	}

@@ -45,13 +45,13 @@ func (in *awake) enlist(c *instance.Command, d *instance.Decision) {
 		return
 	}
 	row := entity.OutboxRow{Source: in.key, Depth: c.Call.Depth + 1}
+	now := time.UnixMilli(c.Answered.UnixMilli())
 	rows := make([]entity.OutboxRow, 0, len(o.Effects)+2)
 	if told {
 		rows = append(rows, in.notices(d.Write.Events, row.Depth)...)
 	}
 	if gone {
-		due := time.UnixMilli(c.Answered.Add(purgeAfter).UnixMilli())
-		rows = append(rows, entity.OutboxRow{Source: in.key, Kind: entity.Purge, Seq: d.Write.Snapshot.Seq, Due: due})
+		rows = append(rows, entity.OutboxRow{Source: in.key, Kind: entity.Purge, Seq: d.Write.Snapshot.Seq, Due: now.Add(purgeAfter)})
 	}
 	var left []entity.Effect
 	for _, e := range o.Effects {
@@ -72,7 +72,7 @@ func (in *awake) enlist(c *instance.Command, d *instance.Decision) {
 		return
 	}
 	for i := range rows {
-		rows[i].ID = box.Next()
+		rows[i].ID, rows[i].Since = box.Next(), now
 		rows[i].Target.Meta = rows[i].Target.Meta.WithTrace(c.Call.Metadata)
 		if rows[i].Kind == entity.Forward {
 			o.ForwardKey = rows[i].ID.Key()

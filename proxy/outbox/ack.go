@@ -29,13 +29,18 @@ type ack struct {
 	entity.Write
 	box  *box
 	rows int
+	told []func(error) // what the store has said
 }
 
-// add stores w soon, which is about a row of of. Without a membership it never is.
-func (a *acks) add(of *box, w entity.Write) {
+// add stores w soon, which is about a row of of, and tells then, unless tell is
+// nil. Without a membership it never is.
+func (a *acks) add(of *box, w entity.Write, tell func(error)) {
 	l := a.pump.Lane(w.Key)
 	if l == nil {
 		a.pump.acked(of, 1)
+		if tell != nil {
+			tell(errMoved)
+		}
 		return
 	}
 	a.mu.Lock()
@@ -44,11 +49,16 @@ func (a *acks) add(of *box, w entity.Write) {
 		b = &batch{writes: map[entity.Key]*ack{}}
 		a.lanes[l] = b
 	}
-	if has := b.writes[w.Key]; has != nil {
+	has := b.writes[w.Key]
+	if has != nil {
 		merge(&has.Write, &w)
-		has.rows++
 	} else {
-		b.writes[w.Key] = &ack{w, of, 1}
+		has = &ack{Write: w, box: of}
+		b.writes[w.Key] = has
+	}
+	has.rows++
+	if tell != nil {
+		has.told = append(has.told, tell)
 	}
 	a.mu.Unlock()
 	a.flush(l, b)
@@ -101,6 +111,9 @@ func (a *acks) verdict(l *lane.Lane, b *batch, w *ack, err error) {
 	b.underway--
 	last := b.underway == 0
 	a.mu.Unlock()
+	for _, tell := range w.told {
+		tell(err)
+	}
 	a.pump.acked(w.box, w.rows)
 	if last {
 		a.flush(l, b)

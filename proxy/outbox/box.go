@@ -20,8 +20,8 @@ type box struct {
 
 	early  []*item // that came before the store was read
 	queues map[place]*queue
-	counts map[entity.Key]int // rows that are not done, by their source
-	parked int                // of these
+	counts map[entity.Key]int             // rows that are not done, by their source
+	parked map[entity.OutboxID]entity.Key // those of them that are not tried, with their source
 
 	underway
 }
@@ -129,7 +129,7 @@ func (p *Pump) forget(why error, first, last shard.ID) {
 			p.boxes[at] = nil
 			b.gone = true
 			p.Stats.Rows.Add(int64(-b.rows()))
-			p.Stats.Parked.Add(int64(-b.parked))
+			p.Stats.Parked.Add(int64(-len(b.parked)))
 			tell = append(tell, b.halt()...)
 		}
 	}

@@ -22,6 +22,9 @@
 // whose target doesn't exist or whose chain of calls is too long: it stays in
 // the store, and those behind it go on without it, out of their order.
 //
+// Whoever operates the service may have a row tried at once, also a parked one
+// ([Pump.Retry]), or given up for good ([Pump.Discard]).
+//
 // # How it runs
 //
 // A Pump has no goroutine per row: whoever brings a row, an answer or the end of
@@ -34,6 +37,6 @@
 // ([Pump.Open]), and has none under way when it says that it is drained
 // ([Pump.Drain]), not even the word to the store that one is done.
 //
-// All rows that are not done are in memory. How many an instance may have is
+// All rows that are not done are in memory, of parked ones only their ids. How many an instance may have is
 // bounded, by whoever asks [Pump.Full] before it lets a command add some.
 package outbox

@@ -46,7 +46,8 @@ type Config struct {
 	MinPause time.Duration               // before the second try; doubles with each one
 	MaxPause time.Duration
 	MaxTries int
-	MaxRows  int // that an instance may have
+	MaxRows  int           // that an instance may have
+	Memory   time.Duration // for which targets remember the rows that they have carried out
 	Stats    *Stats
 }
 

@@ -20,7 +20,10 @@ import (
 	"github.com/kairn-dev/kairn/proxy/store/memstore"
 )
 
-const tries = 4
+const (
+	tries  = 4
+	memory = 24 * time.Hour
+)
 
 var (
 	cart  = entity.Key{Entity: "cart", ID: "a"}
@@ -61,7 +64,7 @@ func newRig(t *testing.T, s *memstore.Store) *rig {
 	l := lane.New(log, lane.Config{Store: s, Member: member, MaxWrites: 64, MaxBytes: 1 << 20, Stats: &lane.Stats{}})
 	r.pump = outbox.New(log, outbox.Config{
 		Rows: s, Calls: r, Lane: func(entity.Key) *lane.Lane { return l }, Member: member,
-		MinPause: 100 * time.Millisecond, MaxPause: 10 * time.Second, MaxTries: tries, MaxRows: 5, Stats: &r.stats,
+		MinPause: 100 * time.Millisecond, MaxPause: 10 * time.Second, MaxTries: tries, MaxRows: 5, Memory: memory, Stats: &r.stats,
 	})
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	r.end = end
@@ -98,6 +101,7 @@ func (r *rig) row(source entity.Key, to, command string) entity.OutboxRow {
 	r.t.Helper()
 	row := entity.OutboxRow{
 		ID: r.pump.Next(), Source: source, Kind: entity.SideEffect, Target: entity.Target{Service: to, Command: command},
+		Since: time.Now(),
 	}
 	at := entity.Position{Member: row.ID.Member, Lane: 1, N: r.n}
 	if err := r.store.Commit(r.t.Context(), at, []entity.Write{{Key: source, Outbox: []entity.OutboxRow{row}}}); err != nil {

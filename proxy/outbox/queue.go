@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,15 +27,20 @@ var errWaits = fmt.Errorf("waits for its turn, it is done later: %w", entity.Err
 func (p *Pump) enqueue(b *box, it *item) place {
 	at := p.placeOf(&it.row)
 	if b.queues == nil {
-		b.queues, b.counts = map[place]*queue{}, map[entity.Key]int{}
+		b.queues, b.counts, b.parked = map[place]*queue{}, map[entity.Key]int{}, map[entity.OutboxID]entity.Key{}
 	}
 	b.counts[it.row.Source]++
 	p.Stats.Rows.Add(1)
 	if it.row.Parked {
-		b.parked++
-		p.Stats.Parked.Add(1)
-		return at
+		p.park(b, &it.row)
+	} else {
+		b.queueUp(at, it)
 	}
+	return at
+}
+
+// queueUp makes it the last one at its place.
+func (b *box) queueUp(at place, it *item) {
 	q := b.queues[at]
 	if q == nil {
 		q = &queue{}
@@ -46,7 +52,12 @@ func (p *Pump) enqueue(b *box, it *item) place {
 		it.first = nil
 		go first(entity.Answer{Err: errWaits})
 	}
-	return at
+}
+
+// park has row, which is in no queue, not tried any more. p.mu is held.
+func (p *Pump) park(b *box, row *entity.OutboxRow) {
+	b.parked[row.ID] = row.Source
+	p.Stats.Parked.Add(1)
 }
 
 // run tries the rows at a place until one has to be waited for, unless somebody
@@ -81,18 +92,33 @@ func (p *Pump) begin(b *box, at place) *item {
 	}
 	it := q.items[0]
 	if wait := time.Until(it.row.Due); !it.row.Due.IsZero() && wait > 0 {
-		q.timer = time.AfterFunc(wait, func() {
-			p.mu.Lock()
-			q.timer = nil
-			it.row.Due = time.Time{}
-			p.mu.Unlock()
-			p.run(b, at)
-		})
+		p.pause(b, at, q, wait)
 		return nil
 	}
 	q.busy = true
 	b.tries++
 	return it
+}
+
+// pause has the rows at a place wait, unless somebody goes on before. p.mu is held.
+func (p *Pump) pause(b *box, at place, q *queue, wait time.Duration) {
+	var timer *time.Timer
+	timer = time.AfterFunc(wait, func() {
+		p.mu.Lock()
+		if q.timer == timer {
+			q.goOn()
+		}
+		p.mu.Unlock()
+		p.run(b, at)
+	})
+	q.timer = timer
+}
+
+// goOn ends the pause, so that the first one can be tried. p.mu is held.
+func (q *queue) goOn() {
+	q.timer.Stop()
+	q.timer = nil
+	q.items[0].row.Due = time.Time{}
 }
 
 func (p *Pump) try(it *item, done func(entity.Answer)) {
@@ -113,11 +139,7 @@ func (p *Pump) done(b *box, at place, it *item, a entity.Answer) {
 	if !b.gone && !b.severed { // else it is the next owner's
 		w = p.judge(b, it, a.Err)
 		if gone := it.row.Due.IsZero(); gone { // else it is tried again
-			q.items[0] = nil
-			q.items = q.items[1:]
-			if len(q.items) == 0 {
-				delete(b.queues, at)
-			}
+			b.remove(at, 0)
 		}
 	}
 	if !w.Empty() {
@@ -126,10 +148,25 @@ func (p *Pump) done(b *box, at place, it *item, a entity.Answer) {
 	tell, settled := it.waits(), b.settled() // now, or somebody who ends the pump may do so too
 	p.mu.Unlock()
 	if !w.Empty() {
-		p.acks.add(b, w)
+		p.acks.add(b, w, nil)
 	}
 	tell(a)
 	settled()
+}
+
+// remove takes a row that isn't being tried out of its queue. The lock of the pump
+// is held.
+func (b *box) remove(at place, i int) {
+	q := b.queues[at]
+	if i == 0 {
+		q.items[0] = nil
+		q.items = q.items[1:]
+	} else {
+		q.items = slices.Delete(q.items, i, i+1)
+	}
+	if len(q.items) == 0 {
+		delete(b.queues, at)
+	}
 }
 
 // acked says that the store has decided about what became of n rows.
@@ -154,7 +191,7 @@ func (p *Pump) judge(b *box, it *item, err error) entity.Write {
 			p.Stats.Refused.Add(1)
 			p.log.Warn("refused by its target", "row", row.ID, "source", row.Source.String(), "target", target(row), "err", err)
 		}
-		p.finished(b, row)
+		p.finished(b, row.Source)
 		w.Sent = []entity.OutboxID{row.ID}
 		if row.Kind == entity.Purge {
 			w.Trim = row.Seq
@@ -166,8 +203,7 @@ func (p *Pump) judge(b *box, it *item, err error) entity.Write {
 	p.Stats.Retried.Add(1)
 	if hopeless(err) || row.Attempts >= p.MaxTries && !away(err) {
 		row.Parked = true
-		b.parked++
-		p.Stats.Parked.Add(1)
+		p.park(b, row)
 		p.log.Error("parked", "row", row.ID, "source", row.Source.String(), "target", target(row), "tries", row.Attempts, "err", err)
 	} else {
 		pause := min(p.MinPause<<min(row.Attempts-1, 20), p.MaxPause)
@@ -180,11 +216,11 @@ func (p *Pump) judge(b *box, it *item, err error) entity.Write {
 	return w
 }
 
-// finished notes that row is done. p.mu is held.
-func (p *Pump) finished(b *box, row *entity.OutboxRow) {
+// finished notes that a row of source is done. p.mu is held.
+func (p *Pump) finished(b *box, source entity.Key) {
 	p.Stats.Rows.Add(-1)
-	if b.counts[row.Source]--; b.counts[row.Source] == 0 {
-		delete(b.counts, row.Source)
+	if b.counts[source]--; b.counts[source] == 0 {
+		delete(b.counts, source)
 	}
 }
 

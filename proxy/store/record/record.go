@@ -55,6 +55,7 @@ func AppendRow(b []byte, r *entity.OutboxRow) []byte {
 	m := &storepb.OutboxRow{
 		Kind: storepb.OutboxRow_Kind(r.Kind), Synchronous: r.Synchronous, Depth: int64(r.Depth), Seq: int64(r.Seq), After: int64(r.After),
 		Attempts: int64(r.Attempts), Due: Milliseconds(r.Due), Parked: r.Parked, Trouble: text(r.Trouble),
+		Since: Milliseconds(r.Since),
 	}
 	if r.Kind != entity.Purge {
 		m.Target = targetOf(&r.Target)
@@ -70,7 +71,8 @@ func ReadRow(b []byte) (entity.OutboxRow, error) {
 	}
 	return entity.OutboxRow{
 		Kind: entity.OutboxKind(m.GetKind()), Target: target(m.GetTarget()), Synchronous: m.GetSynchronous(), Depth: int(m.GetDepth()),
-		Seq: entity.Seq(m.GetSeq()), After: entity.Seq(m.GetAfter()), Attempts: int(m.GetAttempts()), Due: Time(m.GetDue()), Parked: m.GetParked(), Trouble: m.GetTrouble(),
+		Seq: entity.Seq(m.GetSeq()), After: entity.Seq(m.GetAfter()), Attempts: int(m.GetAttempts()), Due: Time(m.GetDue()),
+		Parked: m.GetParked(), Trouble: m.GetTrouble(), Since: Time(m.GetSince()),
 	}, nil
 }
 

@@ -38,7 +38,7 @@ func TestReplies(t *testing.T) {
 func TestRows(t *testing.T) {
 	due := time.UnixMilli(1_800_000_000_123)
 	for _, r := range []entity.OutboxRow{
-		{Kind: entity.SideEffect, Target: aTarget(), Synchronous: true, Depth: 3},
+		{Kind: entity.SideEffect, Target: aTarget(), Synchronous: true, Depth: 3, Since: due},
 		{Kind: entity.Forward, Target: entity.Target{Service: "s", Command: "c"}, Attempts: 20, Due: due, Parked: true, Trouble: "away"},
 		{Kind: entity.EventNotice, Target: entity.Target{Service: "s", Command: "c"}, Seq: 1 << 40, After: 1 << 39},
 		{Kind: entity.Purge, Seq: 7, Due: due},

@@ -26,7 +26,7 @@ func row(key entity.Key, id entity.OutboxID) entity.OutboxRow {
 	case 1:
 		r.Attempts, r.Due, r.Trouble = 7, time.UnixMilli(1_800_000_000_123+id.N), "away"
 	case 2:
-		r.Parked = true
+		r.Parked, r.Since = true, time.UnixMilli(1_700_000_000_123+id.N)
 	}
 	return r
 }

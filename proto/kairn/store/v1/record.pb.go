@@ -475,7 +475,9 @@ type OutboxRow struct {
 	// Why the last try failed.
 	Trouble string `protobuf:"bytes,9,opt,name=trouble,proto3" json:"trouble,omitempty"`
 	// Of the event before the first one to tell of.
-	After         int64 `protobuf:"varint,10,opt,name=after,proto3" json:"after,omitempty"`
+	After int64 `protobuf:"varint,10,opt,name=after,proto3" json:"after,omitempty"`
+	// When it was stored first, in milliseconds since 1970.
+	Since         int64 `protobuf:"varint,11,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -580,6 +582,13 @@ func (x *OutboxRow) GetAfter() int64 {
 	return 0
 }
 
+func (x *OutboxRow) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 var File_kairn_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_kairn_store_v1_record_proto_rawDesc = "" +
@@ -609,7 +618,7 @@ const file_kairn_store_v1_record_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2\x1d.kairn.store.v1.MetadataEntryR\bmetadata\"M\n" +
 	"\tForwarded\x12.\n" +
 	"\x06target\x18\x01 \x01(\v2\x16.kairn.store.v1.TargetR\x06target\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\x9c\x03\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xb2\x03\n" +
 	"\tOutboxRow\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.kairn.store.v1.OutboxRow.KindR\x04kind\x12.\n" +
 	"\x06target\x18\x02 \x01(\v2\x16.kairn.store.v1.TargetR\x06target\x12 \n" +
@@ -621,7 +630,8 @@ const file_kairn_store_v1_record_proto_rawDesc = "" +
 	"\x06parked\x18\b \x01(\bR\x06parked\x12\x18\n" +
 	"\atrouble\x18\t \x01(\tR\atrouble\x12\x14\n" +
 	"\x05after\x18\n" +
-	" \x01(\x03R\x05after\"k\n" +
+	" \x01(\x03R\x05after\x12\x14\n" +
+	"\x05since\x18\v \x01(\x03R\x05since\"k\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10KIND_SIDE_EFFECT\x10\x01\x12\x10\n" +
