@@ -58,6 +58,19 @@ func (q *fifo[T]) compact() []T {
 	return q.items
 }
 
+// borrow takes the array of from, if q has none.
+func (q *fifo[T]) borrow(from *[]T) {
+	if cap(q.items) == 0 {
+		q.items, *from = *from, nil
+	}
+}
+
+// lend gives the array of q, which is empty, to to.
+func (q *fifo[T]) lend(to *[]T) {
+	*to = handed(q.items)
+	*q = fifo[T]{}
+}
+
 // index returns the first position for which is holds, or -1.
 func (q *fifo[T]) index(is func(T) bool) int {
 	for i := range q.len() {

@@ -292,16 +292,6 @@ func (m *Machine) Passivate() bool {
 	return true
 }
 
-// Trim gives the memory of the queues back if they are empty, and returns
-// whether they are: most instances are idle most of the time.
-func (m *Machine) Trim() bool {
-	if m.current != nil || m.mailbox.len() > 0 || m.undecided.len() > 0 {
-		return false
-	}
-	m.mailbox, m.undecided, m.out = fifo[*Command]{}, fifo[*Command]{}, nil
-	return true
-}
-
 // unused reports whether there is a stream and nothing else.
 func (m *Machine) unused() bool {
 	return m.state == open && m.current == nil && m.mailbox.len() == 0 && m.undecided.len() == 0

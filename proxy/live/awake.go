@@ -85,6 +85,7 @@ func (in *awake) submit(cmd *instance.Command) bool {
 	}
 	in.used = in.set.moment(cmd.Arrived)
 	in.stats.Received.Add(1)
+	in.ready()
 	in.machine.Submit(cmd, cmd.Arrived)
 	if cmd.ID == 0 && cmd.Outcome.Err == nil {
 		in.stats.Stashed.Add(1)
@@ -124,9 +125,7 @@ const stint = 128
 // carryOut carries out what the machine asks for, or leaves it to the goroutine
 // that does so already. It is called with in.mu held and releases it.
 func (in *awake) carryOut() {
-	if in.agendas == nil {
-		in.agendas = &agendas{}
-	}
+	in.ready()
 	in.plan()
 	for _, q := range []*agenda{&in.tasks, &in.results} {
 		if !q.busy && q.len() > 0 {
@@ -134,9 +133,7 @@ func (in *awake) carryOut() {
 			in.work(q)
 		}
 	}
-	if !in.tasks.busy && !in.results.busy && in.machine.Trim() {
-		in.agendas = nil
-	}
+	in.rest()
 	in.mu.Unlock()
 }
 

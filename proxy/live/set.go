@@ -55,6 +55,12 @@ type Set struct {
 	// goroutines that work for it; some of these outlast it.
 	work sync.WaitGroup
 
+	spare sync.Pool // of *agendas
+	statistics
+}
+
+// Statistics are the counters of all entities.
+type statistics struct {
 	mu    sync.Mutex // protects stats
 	stats map[string]*Stats
 }
@@ -76,9 +82,9 @@ func New(log *slog.Logger, cfg Config) *Set {
 		log:    log,
 		began:  time.Now(),
 		loads:  make(chan struct{}, cfg.Loads),
-		stats:  map[string]*Stats{},
 
-		protocols: newProtocols(),
+		protocols:  newProtocols(),
+		statistics: statistics{stats: map[string]*Stats{}},
 	}
 	s.readers = &readers{jobs: make(chan job), end: make(chan struct{}), work: &s.work}
 	for i := range s.parts {
