@@ -21,6 +21,10 @@ var ErrEvicted = fmt.Errorf("member was evicted: %w", entity.ErrUnknownOutcome)
 // errBroken is the verdict on writes that follow a refused one.
 var errBroken = fmt.Errorf("follows a write that was refused: %w", entity.ErrRefused)
 
+// maxSpare is how many arrays are kept for queues to come. While one fills,
+// another is committed, and one more or two are told.
+const maxSpare = 3
+
 // The pause before a commit with an unknown outcome is sent again grows from
 // the first of these to the second.
 const (
@@ -57,8 +61,8 @@ type Lane struct {
 
 	mu    sync.Mutex // protects what follows, and Chain.broken
 	queue []item
-	spare []item // the array of the group before, to be used again
-	err   error  // why the lane takes no more
+	spare [][]item // arrays of the groups before, to be used again
+	err   error    // why the lane takes no more
 }
 
 // A Chain is what one activation of an instance writes. Its zero value with
@@ -126,10 +130,11 @@ func (l *Lane) Run(ctx context.Context) error {
 }
 
 func (l *Lane) run(ctx context.Context) error {
+	lasting := context.WithoutCancel(ctx)
 	for {
 		group := l.take()
 		if len(group) > 0 {
-			if err := l.commit(context.WithoutCancel(ctx), group); err != nil {
+			if err := l.commit(lasting, group); err != nil {
 				return err
 			}
 			continue
@@ -199,7 +204,10 @@ func (l *Lane) take() []item {
 	if n < len(l.queue) {
 		l.queue = l.queue[n:]
 	} else {
-		l.queue, l.spare = l.spare, nil
+		group, l.queue = l.queue, nil // with what room there is beyond it
+		if last := len(l.spare) - 1; last >= 0 {
+			l.queue, l.spare = l.spare[last], l.spare[:last]
+		}
 	}
 	return group
 }
@@ -211,8 +219,8 @@ func (l *Lane) recycle(group []item) {
 	clear(group)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if cap(group) > cap(l.spare) {
-		l.spare = group[:0]
+	if cap(group) > 0 && len(l.spare) < maxSpare {
+		l.spare = append(l.spare, group[:0])
 	}
 }
 
@@ -220,7 +228,7 @@ func (l *Lane) recycle(group []item) {
 // evicted.
 func (l *Lane) commit(ctx context.Context, group []item) error {
 	if len(group) == 1 {
-		return l.commitOne(ctx, group)
+		return l.commitOne(ctx, group, true)
 	}
 	whole := l.unbroken(group)
 	err := l.send(ctx, whole)
@@ -233,7 +241,7 @@ func (l *Lane) commit(ctx context.Context, group []item) error {
 		return err
 	}
 	for i := range whole { // one by one, so that only the culprit is refused
-		if err := l.commitOne(ctx, whole[i:i+1]); err != nil {
+		if err := l.commitOne(ctx, whole[i:i+1], false); err != nil {
 			l.decided <- decision{whole[i+1:], err, false}
 			return err
 		}
@@ -242,8 +250,8 @@ func (l *Lane) commit(ctx context.Context, group []item) error {
 }
 
 // commitOne decides about one item, whose chain may have been broken by the one
-// before.
-func (l *Lane) commitOne(ctx context.Context, one []item) error {
+// before. Alone says whether it is all of a group.
+func (l *Lane) commitOne(ctx context.Context, one []item, alone bool) error {
 	whole := l.unbroken(one)
 	err := l.send(ctx, whole)
 	if errors.Is(err, entity.ErrRefused) {
@@ -252,7 +260,7 @@ func (l *Lane) commitOne(ctx context.Context, one []item) error {
 		one[0].chain.broken = true
 		l.mu.Unlock()
 	}
-	l.decided <- decision{whole, err, false}
+	l.decided <- decision{whole, err, alone}
 	if errors.Is(err, ErrEvicted) {
 		return err
 	}
