@@ -216,6 +216,9 @@ func (s *Store) apply(writes []entity.Write, size int) {
 
 // trim removes the events up to seq. Readers may still have them.
 func (in *instance) trim(seq entity.Seq) {
+	if seq == 0 { // the first event needn't be fetched
+		return
+	}
 	i := 0
 	for i < len(in.events) && in.events[i].Seq <= seq {
 		i++
