@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"proxy/crdt":             {"proxy/entity", "proxy/wire", "proto/..."},
 	"proxy/dialect":          {"proto/..."},
 	"proxy/discovery":        {"proxy/dialect", "proxy/entity", "proxy/route", "proxy/stats", "proto/..."},
-	"proxy/eventlog":         {"proxy/entity", "proxy/lane", "proxy/outbox", "proxy/route"},
+	"proxy/eventlog":         {"proxy/entity", "proxy/outbox", "proxy/route", "proxy/shard"},
 	"proxy/eventsourced":     {"proxy/entity", "proxy/instance", "proxy/wire", "proto/..."},
 	"proxy/instance":         {"proxy/entity"},
 	"proxy/keeper":           {"proxy/cluster/member", "proxy/entity", "proxy/lane", "proxy/live", "proxy/outbox", "proxy/shard"}, // it keeps lanes and instances as the first says

@@ -145,21 +145,6 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, conn *grpc.Cli
 	return p
 }
 
-// newOutbox makes what carries out what is stored of effects and forwards.
-func (p *parts) newOutbox(s store, r *router.Router, n *outbox.Stats) {
-	laneOf := func(key entity.Key) *lane.Lane { return p.keeper.LaneOf(key) }
-	events := eventlog.New(eventlog.Config{
-		Calls: r, Journal: s, Methods: r, Catalogue: p.catalogue, Time: effectTime, AtOnce: maxNotices,
-	})
-	p.outbox = outbox.New(p.log, outbox.Config{
-		Rows: s, Calls: events, Lane: laneOf,
-		MinPause: 100 * time.Millisecond, MaxPause: time.Minute, MaxTries: 20, MaxRows: 10_000,
-		Memory: rememberEffects, Stats: n,
-	})
-	r.Outbox, p.live.Outbox = p.outbox, p.outbox
-	p.backfill = &eventlog.Backfill{Log: p.log, States: s, Values: s, Outbox: p.outbox, Lane: laneOf, Pause: time.Second}
-}
-
 // newLive makes the set of the instances that handle one command at a time.
 func newLive(log *slog.Logger, cfg config, c live.Config) *live.Set {
 	c.Limits = instance.Limits{
@@ -230,6 +215,7 @@ func (p *parts) found(c *route.Catalogue) {
 		p.reporter.ReportError(wrong)
 	}
 	p.served.Store(&served{catalogue: c, since: time.Now()})
+	p.backfill.Wake()
 	p.known.happens()
 	p.grpc.SetServing(true)
 }
@@ -238,6 +224,7 @@ func (p *parts) found(c *route.Catalogue) {
 // nowhere.
 func (p *parts) lost(reason error) {
 	p.served.Store(&served{err: reason, since: time.Now()})
+	p.outbox.Hold()
 	p.grpc.SetServing(false)
 	p.live.Passivate()
 	p.replicas.Passivate()
@@ -320,14 +307,14 @@ func (p *parts) start(ctx context.Context, fail func(error), l lines) running {
 	return running{
 		admin:  begin(ctx, fail, func(ctx context.Context) error { return serveHTTP(ctx, p.admin, l.admin) }),
 		member: begin(ctx, fail, p.join),
-		outbox: begin(ctx, fail, func(ctx context.Context) error { return p.outbox.Run(ctx, p.known.c) }),
+		outbox: begin(ctx, fail, p.runOutbox),
 		function: begin(ctx, fail, func(ctx context.Context) error {
 			var work sync.WaitGroup
 			work.Go(func() { p.reporter.Run(ctx) }) //nolint:errcheck // it returns nil when ctx is done
 			defer work.Wait()
 			d := p.discovery
 			d.Found = func(c *route.Catalogue) {
-				if p.await(ctx, c) && p.backfill.Run(ctx, c) == nil {
+				if p.await(ctx, c) {
 					p.found(c)
 				}
 			}

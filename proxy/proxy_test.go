@@ -251,7 +251,7 @@ func TestReadinessFollowsTheFunction(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	function, _ := startFunction(t, "127.0.0.1:0", tck.Entities()...)
+	function, _ := startFunction(t, "127.0.0.1:0", tck.EventSourced()...) // nobody consumes its events
 	p := startProxy(t, function)
 	p.health(t, healthpb.HealthCheckResponse_SERVING)
 	for range 3 {

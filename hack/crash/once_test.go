@@ -18,8 +18,10 @@ import (
 	"github.com/kairn-dev/kairn/samples/shoppingcart/shop"
 )
 
-// How often things are killed while commands with keys are under way.
-const onceRounds = 25
+const (
+	onceRounds = 25 // how often things are killed while commands with keys are under way
+	deafCarts  = 30 // which nobody hears of at first
+)
 
 // An order is a command with a key of its own, which its client sends until it is
 // acknowledged.
@@ -84,9 +86,9 @@ func (l *ledger) place(ctx context.Context, conn *grpc.ClientConn, rnd *rand.Ran
 }
 
 // TestEverythingHappensOnce kills the proxy, or the function, under a load of
-// commands with keys that lead to side effects and forwards. In the end each has
-// happened exactly once: what is in the carts and in the accounts is what was
-// ordered, not one more or less.
+// commands with keys that lead to side effects, forwards and events that are
+// consumed. In the end each has happened exactly once: what is in the carts and in
+// the accounts is what was ordered, not one more or less.
 func TestEverythingHappensOnce(t *testing.T) {
 	programs, err := stage.Build(t.Context(), t.TempDir(), nil, "proxy", "hack/crash/till")
 	if err != nil {
@@ -156,27 +158,77 @@ func orderAndKill(t *testing.T, s *stage.Stage, conn *grpc.ClientConn, rnd *rand
 	return begin(t, s)
 }
 
-// wantTotals waits until the account has what was put into the cart, and wants
+// wantTotals waits until the accounts have what was put into the cart, and wants
 // that to be what was ordered.
 func wantTotals(ctx context.Context, t *testing.T, conn *grpc.ClientConn, name string, want int64) {
 	t.Helper()
-	total := func() (inCart, inAccount int64, err error) {
-		cart, err := shop.NewShoppingCartClient(conn).GetCart(ctx, &shop.GetCartRequest{UserId: name})
-		if err != nil {
-			return 0, 0, err
-		}
-		balance, err := bank.NewAccountsClient(conn).GetBalance(ctx, &bank.GetBalanceRequest{AccountId: name})
-		return int64(cart.GetItems()[0].GetQuantity()), balance.GetCents(), err
-	}
-	var inCart, inAccount int64
+	var is totals
 	var err error
 	for ctx.Err() == nil {
-		if inCart, inAccount, err = total(); err == nil && inCart >= want && inAccount >= want {
+		if is, err = totalsOf(ctx, conn, name); err == nil && is.cart >= want && is.account >= want && is.told >= want {
 			break
 		}
 		<-time.After(20 * time.Millisecond) // effects that failed are tried after a pause
 	}
-	if inCart != want || inAccount != want {
-		t.Errorf("%s: ordered %d, in the cart %d, in the account %d, %v", name, want, inCart, inAccount, err)
+	if is != (totals{want, want, want}) {
+		t.Errorf("%s: ordered %d, have %+v, %v", name, want, is, err)
+	}
+}
+
+// totals are what is in a cart, in its account, and in the account of its events.
+type totals struct{ cart, account, told int64 }
+
+func totalsOf(ctx context.Context, conn *grpc.ClientConn, name string) (is totals, err error) {
+	cart, err := shop.NewShoppingCartClient(conn).GetCart(ctx, &shop.GetCartRequest{UserId: name})
+	if err != nil {
+		return is, err
+	}
+	is.cart = int64(cart.GetItems()[0].GetQuantity())
+	for of, cents := range map[string]*int64{name: &is.account, "told-" + name: &is.told} {
+		balance, err := bank.NewAccountsClient(conn).GetBalance(ctx, &bank.GetBalanceRequest{AccountId: of})
+		if err != nil {
+			return is, err
+		}
+		*cents = balance.GetCents()
+	}
+	return is, nil
+}
+
+// TestNewConsumerIsToldOfWhatWasThere has a function that nobody tells of its
+// events. When one comes that hears of them, the proxy is killed while it begins.
+func TestNewConsumerIsToldOfWhatWasThere(t *testing.T) {
+	programs, err := stage.Build(t.Context(), t.TempDir(), nil, "proxy", "hack/crash/till")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage.Stage{Proxy: programs[0], Function: programs[1], Env: []string{"STORE=embedded", "DATA_DIR=" + t.TempDir()}}
+	t.Cleanup(s.Kill)
+	t.Setenv("TILL_DEAF", "1")
+	conn := begin(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	add := func(n int) {
+		t.Helper()
+		for i := range deafCarts * n {
+			request := &shop.AddItemRequest{UserId: fmt.Sprint("cart-", i%deafCarts), ProductId: "p", Quantity: 1}
+			if _, err := shop.NewShoppingCartClient(conn).AddItem(ctx, request); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(2)
+	s.Kill()
+	t.Setenv("TILL_DEAF", "")
+	for range 2 {
+		conn = begin(t, s)
+		add(1)
+		s.Kill()
+	}
+	conn = begin(t, s)
+	for i := range deafCarts {
+		wantTotals(ctx, t, conn, fmt.Sprint("cart-", i), 4)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -46,6 +46,10 @@ const (
 	EventNotice OutboxKind = 3
 	// Purge is no call: the events of Source up to Seq are to be removed.
 	Purge OutboxKind = 4
+	// Mark is no call, and never done: it notes that a consumer has notices of
+	// all events of an entity. Of its target the service is that of the
+	// consumer, the command its group, and the payload the name of the entity.
+	Mark OutboxKind = 5
 )
 
 // An OutboxRow is something that a command has led to and that is still to be

@@ -97,7 +97,14 @@ func (d *Deliverer) work() {
 	}
 }
 
-// notify gives the events of row to its consumer.
+// What of a notice is carried out before others have their turn, and before it is
+// stored how far it has come.
+const (
+	maxEvents = 64
+	maxBytes  = 1 << 20
+)
+
+// notify gives the next events of row to its consumer.
 func (d *Deliverer) notify(row *entity.OutboxRow) error {
 	c, err := d.Catalogue()
 	if err != nil {
@@ -107,20 +114,42 @@ func (d *Deliverer) notify(row *entity.OutboxRow) error {
 	if consumer == nil {
 		return nil // it will be given all events if it comes back
 	}
-	ctx := context.Background() //nolint:forbidigo // the outbox waits for it, and each event has a time of its own
+	ctx := context.Background() //nolint:forbidigo // the outbox waits for it, and each part has a time of its own
+	events, err := d.read(ctx, row)
+	if err != nil {
+		return fmt.Errorf("events for %s: %w", consumer.Service, err)
+	}
+	for i := range events {
+		if err := d.tell(ctx, consumer, log, row, &events[i]); err != nil {
+			return err
+		}
+		row.After, row.Attempts = events[i].Seq, 0
+	}
+	if len(events) > 0 && row.After < row.Seq {
+		return outbox.ErrMore
+	}
+	return nil
+}
+
+// read returns the next events that row is to tell of.
+func (d *Deliverer) read(ctx context.Context, row *entity.OutboxRow) (events []entity.Event, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d.Time)
+	defer cancel()
+	bytes := 0
 	for e, err := range d.Journal.Events(ctx, row.Source, row.After) {
 		if err != nil {
-			return fmt.Errorf("events for %s: %w", consumer.Service, err)
+			return nil, err
 		}
 		if e.Seq > row.Seq {
 			break
 		}
-		if err := d.tell(ctx, consumer, log, row, &e); err != nil {
-			return err
+		e.Value = slices.Clone(e.Value)
+		events = append(events, e)
+		if bytes += len(e.Value); len(events) == maxEvents || bytes >= maxBytes {
+			break
 		}
-		row.After, row.Attempts = e.Seq, 0
 	}
-	return nil
+	return events, nil
 }
 
 // consumerOf returns the consumer that row is for and the name of its log, nil if
@@ -150,7 +179,7 @@ func (d *Deliverer) tell(ctx context.Context, c *route.Consumer, log string, row
 	as.InputURL = e.TypeURL // that a method which takes any event is given
 	md := attributes(row.Source, log, e)
 	err := d.Methods.Tell(ctx, &as, row.Source, entity.Call{
-		Service: m.Service, Command: m.Name, Payload: slices.Clone(e.Value),
+		Service: m.Service, Command: m.Name, Payload: e.Value,
 		Metadata: append(md, row.Target.Meta...), Depth: row.Depth,
 		Key: entity.EventKey(row.Source.Entity, idOf(row.Source, e), m.Name),
 	})

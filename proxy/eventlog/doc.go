@@ -21,10 +21,16 @@
 // entities without consumers pay nothing. [Deliverer] stands before the router and
 // makes calls of notices.
 //
-// A consumer that is new is known by a mark that is missing: a value of the entity
-// kairn.eventlog/consumers, whose id is that of the consumer and its log. Before
-// the function is served, [Backfill] stores for it one notice of all events of each
-// instance that there is, then the mark. If it is interrupted, it begins anew.
-// Marks of consumers that are gone are deleted, and so are their notices: one that
-// comes back is given all events again.
+// Notices of a shard wait, after it was opened and after the function has come,
+// until [Backfill] has looked at it. A consumer that is new to the shard is known by
+// a mark that is missing: a row of the outbox that nobody carries out, of an
+// instance of kairn.eventlog/consumers in that shard. Backfill stores for it one
+// notice of all events of each instance there, then the mark, and lets the
+// notices go. If it is interrupted, it begins anew. The marks of consumers that
+// are gone are removed, and their notices are done with: one that comes back is
+// given all events again.
+//
+// All of that is done by the owner of the shard, in its lanes, and what is under way
+// holds up the move of a shard as what the outbox does. So it doesn't matter how many
+// members a service has, and which of them knew of a consumer first.
 package eventlog

@@ -71,23 +71,21 @@ func run(t *testing.T, s *memstore.Store, c *route.Catalogue) (*rig, func()) {
 	r := &rig{t: t, store: s, fails: map[string]int{}}
 	r.lane = lane.New(log, lane.Config{Store: s, Member: member, MaxWrites: 64, MaxBytes: 1 << 20, Stats: &lane.Stats{}})
 	laneOf := func(entity.Key) *lane.Lane { return r.lane }
+	known := func() (*route.Catalogue, error) { return c, nil }
+	r.backfill = eventlog.NewBackfill(log, eventlog.BackfillConfig{States: s, Rows: r.stats.Rows.Load, Catalogue: known, Pause: time.Second})
 	r.pump = outbox.New(log, outbox.Config{
 		Rows: s, Lane: laneOf, Member: member, MinPause: time.Second, MaxPause: time.Minute, MaxTries: 3, MaxRows: 100, Stats: &r.stats,
-		Calls: eventlog.New(eventlog.Config{
-			Journal: s, Methods: r, Time: time.Second, AtOnce: 1,
-			Catalogue: func() (*route.Catalogue, error) { return c, nil },
-		}),
+		Calls:   eventlog.New(eventlog.Config{Journal: s, Methods: r, Time: time.Second, AtOnce: 1, Catalogue: known}),
+		Waiting: r.backfill.Wake,
 	})
-	r.backfill = &eventlog.Backfill{Log: log, States: s, Values: s, Outbox: r.pump, Lane: laneOf, Pause: time.Second}
+	r.backfill.Outbox = r.pump
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	var work sync.WaitGroup
 	ready := make(chan struct{})
+	close(ready)
 	work.Go(func() { _ = r.lane.Run(ctx) })
 	work.Go(func() { _ = r.pump.Run(ctx, ready) })
-	if err := r.backfill.Run(ctx, c); err != nil {
-		t.Fatal(err)
-	}
-	close(ready)
+	work.Go(func() { _ = r.backfill.Run(ctx) })
 	return r, func() { end(); work.Wait() }
 }
 

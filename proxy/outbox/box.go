@@ -17,11 +17,13 @@ type box struct {
 
 	read bool // the store has been read
 	gone bool // nothing counts any more
+	held bool // notices of events wait
 
 	early  []*item // that came before the store was read
 	queues map[place]*queue
 	counts map[entity.Key]int             // rows that are not done, by their source
 	parked map[entity.OutboxID]entity.Key // those of them that are not tried, with their source
+	marks  []entity.OutboxRow             // that are stored
 
 	underway
 }
@@ -47,14 +49,16 @@ func (p *Pump) Begin(m entity.Member) { p.member.Store(int64(m)) }
 // Open and those after it are called one after the other.
 func (p *Pump) Open(at shard.ID, dirty bool) {
 	p.mu.Lock()
-	p.boxes[at] = &box{at: at, mark: p.next.Load(), read: !dirty}
+	p.boxes[at] = &box{at: at, mark: p.next.Load(), read: !dirty, held: p.Waiting != nil}
 	p.mu.Unlock()
 	if dirty {
 		select {
 		case p.wake <- struct{}{}:
 		default:
 		}
+		return
 	}
+	p.waiting()
 }
 
 // Drain tries no more rows of a shard whose instances are asleep. done is called
@@ -73,16 +77,22 @@ func (p *Pump) Resume(at shard.ID) {
 	p.change(at, func(b *box) { b.quiet, b.severed, b.drained = false, false, nil })
 	p.mu.Lock()
 	b := p.boxes[at]
-	var places []place
-	if b != nil {
-		for where := range b.queues {
-			places = append(places, where)
-		}
-	}
+	places := b.places()
 	p.mu.Unlock()
 	for _, where := range places {
 		p.run(b, where)
 	}
+	p.waiting()
+}
+
+// places returns where rows are. It is called with the lock held.
+func (b *box) places() (all []place) {
+	if b != nil {
+		for where := range b.queues {
+			all = append(all, where)
+		}
+	}
+	return all
 }
 
 // change changes what is to be done with a shard, if it is open.
@@ -107,7 +117,7 @@ func (b *box) settled() func() {
 		return func() {}
 	}
 	b.drained = nil
-	dirty := !b.read || len(b.counts) > 0
+	dirty := !b.read || len(b.counts) > 0 || len(b.marks) > 0
 	return func() { done(dirty) }
 }
 

@@ -49,6 +49,10 @@ type Config struct {
 	MaxRows  int           // that an instance may have
 	Memory   time.Duration // for which targets remember the rows that they have carried out
 	Stats    *Stats
+
+	// Waiting, if not nil, is called when there are shards whose notices wait
+	// for [Pump.Release]. It must not block. If it is nil none do.
+	Waiting func()
 }
 
 // Stats counts what a Pump does. Its zero value is ready for use.
@@ -73,6 +77,7 @@ type Pump struct {
 	mu      sync.Mutex // protects what follows, the boxes and their queues
 	boxes   [shard.Count]*box
 	stopped bool
+	turn    int // how often notices were made to wait
 }
 
 // A place is whose rows keep their order.
@@ -248,7 +253,9 @@ func (p *Pump) start(boxes []*box, rows []*item) {
 	for _, it := range rows {
 		b := boxes[shard.Of(it.row.Source)-boxes[0].at]
 		if id := it.row.ID; !b.gone && (id.Member != entity.Member(p.member.Load()) || id.N <= b.mark) {
-			all = append(all, queued{b, p.enqueue(b, it)})
+			if at := p.enqueue(b, it); at != (place{}) {
+				all = append(all, queued{b, at})
+			}
 		}
 	}
 	before := len(all)
@@ -265,6 +272,7 @@ func (p *Pump) start(boxes []*box, rows []*item) {
 	for _, q := range all {
 		p.run(q.b, q.at)
 	}
+	p.waiting()
 }
 
 // stop tries nothing more. What is under way may end, and is removed then if it

@@ -50,9 +50,10 @@ type targets struct {
 	got    []string   // commands, in the order in which they came
 	answer map[string]error
 	held   map[string]chan error // those that are answered when the test says so
+	more   int                   // tries that carry out a part only
 }
 
-func newRig(t *testing.T, s *memstore.Store) *rig {
+func newRig(t *testing.T, s *memstore.Store, changes ...func(*outbox.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, store: s, ready: make(chan struct{})}
 	r.answer, r.held = map[string]error{}, map[string]chan error{}
@@ -62,10 +63,14 @@ func newRig(t *testing.T, s *memstore.Store) *rig {
 	}
 	log := slog.New(slog.DiscardHandler)
 	l := lane.New(log, lane.Config{Store: s, Member: member, MaxWrites: 64, MaxBytes: 1 << 20, Stats: &lane.Stats{}})
-	r.pump = outbox.New(log, outbox.Config{
+	cfg := outbox.Config{
 		Rows: s, Calls: r, Lane: func(entity.Key) *lane.Lane { return l }, Member: member,
 		MinPause: 100 * time.Millisecond, MaxPause: 10 * time.Second, MaxTries: tries, MaxRows: 5, Memory: memory, Stats: &r.stats,
-	})
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	r.pump = outbox.New(log, cfg)
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	r.end = end
 	r.work.Go(func() { _ = l.Run(ctx) })
@@ -85,9 +90,13 @@ func (r *rig) To(row *entity.OutboxRow) string { return row.Target.Service }
 
 func (r *rig) Deliver(row *entity.OutboxRow, done func(entity.Answer)) {
 	r.mu.Lock()
-	name := row.Target.Command
+	name := text(row)
 	r.got = append(r.got, name)
 	err, held := r.answer[name], r.held[name]
+	if r.more > 0 {
+		r.more--
+		err = outbox.ErrMore
+	}
 	r.mu.Unlock()
 	if held == nil {
 		done(entity.Answer{Err: err})
@@ -154,10 +163,10 @@ func (r *rig) stored(want ...string) []entity.OutboxRow {
 }
 
 // bubble runs a test on a pump that has read its empty store.
-func bubble(t *testing.T, f func(*testing.T, *rig)) {
+func bubble(t *testing.T, f func(*testing.T, *rig), changes ...func(*outbox.Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, memstore.New())
+		r := newRig(t, memstore.New(), changes...)
 		close(r.ready)
 		synctest.Wait()
 		f(t, r)

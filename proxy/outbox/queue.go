@@ -23,8 +23,16 @@ type queue struct {
 // errWaits is for who waits for the first try of a row that has to wait.
 var errWaits = fmt.Errorf("waits for its turn, it is done later: %w", entity.ErrUnknownOutcome)
 
+// ErrMore is how a try ends that has carried out a part of what its row asks for
+// and has changed the row to ask for the rest.
+var ErrMore = errors.New("there is more to be done")
+
 // enqueue adds it where it belongs and returns where that is. p.mu is held.
 func (p *Pump) enqueue(b *box, it *item) place {
+	if it.row.Kind == entity.Mark {
+		b.marks = append(b.marks, it.row)
+		return place{}
+	}
 	at := p.placeOf(&it.row)
 	if b.queues == nil {
 		b.queues, b.counts, b.parked = map[place]*queue{}, map[entity.Key]int{}, map[entity.OutboxID]entity.Key{}
@@ -39,14 +47,14 @@ func (p *Pump) enqueue(b *box, it *item) place {
 	return at
 }
 
-// queueUp makes it the last one at its place.
+// queueUp makes it the last one at its place, if it is no notice.
 func (b *box) queueUp(at place, it *item) {
 	q := b.queues[at]
 	if q == nil {
 		q = &queue{}
 		b.queues[at] = q
 	}
-	q.items = append(q.items, it)
+	q.add(it)
 	if q.timer != nil && it.first != nil {
 		first := it.first // the ones before it pause, so this one may take long
 		it.first = nil
@@ -91,6 +99,9 @@ func (p *Pump) begin(b *box, at place) *item {
 		return nil
 	}
 	it := q.items[0]
+	if b.held && it.row.Kind == entity.EventNotice {
+		return nil
+	}
 	if wait := time.Until(it.row.Due); !it.row.Due.IsZero() && wait > 0 {
 		p.pause(b, at, q, wait)
 		return nil
@@ -137,8 +148,8 @@ func (p *Pump) done(b *box, at place, it *item, a entity.Answer) {
 	b.tries--
 	var w entity.Write
 	if !b.gone && !b.severed { // else it is the next owner's
-		w = p.judge(b, it, a.Err)
-		if gone := it.row.Due.IsZero(); gone { // else it is tried again
+		var again bool
+		if w, again = p.judge(b, it, a.Err); !again {
 			b.remove(at, 0)
 		}
 	}
@@ -179,11 +190,12 @@ func (p *Pump) acked(b *box, n int) {
 }
 
 // judge decides what a try that ended with err means, and returns what is to be
-// stored about it. A row whose Due is set then is to be tried again. p.mu is held.
-func (p *Pump) judge(b *box, it *item, err error) entity.Write {
+// stored about it and whether the row is to be tried again, from its Due on. p.mu
+// is held.
+func (p *Pump) judge(b *box, it *item, err error) (w entity.Write, again bool) {
 	row := &it.row
 	row.Due = time.Time{}
-	w := entity.Write{Key: row.Source}
+	w = entity.Write{Key: row.Source}
 	_, refused := errors.AsType[*entity.Refusal](err)
 	if err == nil || refused {
 		p.Stats.Delivered.Add(1)
@@ -196,7 +208,11 @@ func (p *Pump) judge(b *box, it *item, err error) entity.Write {
 		if row.Kind == entity.Purge {
 			w.Trim = row.Seq
 		}
-		return w
+		return w, false
+	}
+	if errors.Is(err, ErrMore) {
+		w.Outbox = []entity.OutboxRow{*row}
+		return w, true
 	}
 	row.Attempts++
 	row.Trouble = err.Error()
@@ -213,7 +229,7 @@ func (p *Pump) judge(b *box, it *item, err error) entity.Write {
 	if row.Attempts > 1 || row.Parked { // most that fail once don't fail twice
 		w.Outbox = []entity.OutboxRow{*row}
 	}
-	return w
+	return w, !row.Parked
 }
 
 // finished notes that a row of source is done. p.mu is held.

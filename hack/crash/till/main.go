@@ -2,8 +2,10 @@
 
 // Till is a user function whose commands lead to others. What is put into a cart
 // is paid into the account of the same name, by a side effect, and, if the item
-// says so, put into a second cart too, by a forward. So all that was ever asked of
-// it can be counted in two places.
+// says so, put into a second cart too, by a forward. Besides, it hears of its own
+// events, and pays for each into an account called told- and the name of the cart.
+// So all that was ever asked of it can be counted in three places. With TILL_DEAF=1
+// it doesn't hear.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/kairn-dev/kairn/hack/crash/till/tally"
 	"github.com/kairn-dev/kairn/samples/account/bank"
 	"github.com/kairn-dev/kairn/samples/shoppingcart/shop"
 	"github.com/kairn-dev/kairn/sdk"
@@ -23,7 +26,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := sdk.Serve(ctx, carts(), accounts()); err != nil {
+	entities := []sdk.Entity{carts(), accounts(), sdk.Action{Service: &tally.Tally_ServiceDesc, Server: teller{}}}
+	if os.Getenv("TILL_DEAF") == "1" {
+		entities = entities[:2]
+	}
+	if err := sdk.Serve(ctx, entities...); err != nil {
 		slog.Error("till", "error", err)
 		os.Exit(1)
 	}
@@ -86,4 +93,14 @@ func (a *account) Deposit(ctx context.Context, in *bank.DepositRequest) (*bank.B
 // GetBalance shows what is in the account.
 func (a *account) GetBalance(context.Context, *bank.GetBalanceRequest) (*bank.Balance, error) {
 	return &bank.Balance{Cents: a.cents}, nil
+}
+
+// A teller hears of what was put into carts.
+type teller struct{ tally.UnimplementedTallyServer }
+
+// Added lets the account of the cart answer, which notices if it has answered before.
+func (teller) Added(ctx context.Context, in *shop.ItemAdded) (*bank.Balance, error) {
+	of, _ := sdk.OriginOf(ctx)
+	return sdk.Forward[*bank.Balance](ctx, bank.Accounts_Deposit_FullMethodName,
+		&bank.DepositRequest{AccountId: "told-" + of.Instance, Cents: int64(in.GetItem().GetQuantity())})
 }

@@ -15,7 +15,7 @@ import (
 
 // row returns a row of the outbox of key, different for each id.
 func row(key entity.Key, id entity.OutboxID) entity.OutboxRow {
-	r := entity.OutboxRow{ID: id, Source: key, Kind: entity.OutboxKind(id.N%4 + 1), Seq: entity.Seq(id.N)}
+	r := entity.OutboxRow{ID: id, Source: key, Kind: entity.OutboxKind(id.N%5 + 1), Seq: entity.Seq(id.N)}
 	if r.Kind != entity.Purge {
 		r.Target = entity.Target{Service: "shop.Mail", Command: fmt.Sprint("Send", id.N), Payload: payload(key, entity.Seq(id.N))}
 		r.Target.Meta = entity.Metadata{{Name: "a", Value: "1"}, {Name: "b-bin", Value: "\xff"}}

@@ -34,6 +34,7 @@ const (
 	OutboxRow_KIND_FORWARD      OutboxRow_Kind = 2
 	OutboxRow_KIND_EVENT_NOTICE OutboxRow_Kind = 3
 	OutboxRow_KIND_PURGE        OutboxRow_Kind = 4
+	OutboxRow_KIND_MARK         OutboxRow_Kind = 5
 )
 
 // Enum value maps for OutboxRow_Kind.
@@ -44,6 +45,7 @@ var (
 		2: "KIND_FORWARD",
 		3: "KIND_EVENT_NOTICE",
 		4: "KIND_PURGE",
+		5: "KIND_MARK",
 	}
 	OutboxRow_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":  0,
@@ -51,6 +53,7 @@ var (
 		"KIND_FORWARD":      2,
 		"KIND_EVENT_NOTICE": 3,
 		"KIND_PURGE":        4,
+		"KIND_MARK":         5,
 	}
 )
 
@@ -618,7 +621,7 @@ const file_kairn_store_v1_record_proto_rawDesc = "" +
 	"\bmetadata\x18\x04 \x03(\v2\x1d.kairn.store.v1.MetadataEntryR\bmetadata\"M\n" +
 	"\tForwarded\x12.\n" +
 	"\x06target\x18\x01 \x01(\v2\x16.kairn.store.v1.TargetR\x06target\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\xb2\x03\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xc1\x03\n" +
 	"\tOutboxRow\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.kairn.store.v1.OutboxRow.KindR\x04kind\x12.\n" +
 	"\x06target\x18\x02 \x01(\v2\x16.kairn.store.v1.TargetR\x06target\x12 \n" +
@@ -631,14 +634,15 @@ const file_kairn_store_v1_record_proto_rawDesc = "" +
 	"\atrouble\x18\t \x01(\tR\atrouble\x12\x14\n" +
 	"\x05after\x18\n" +
 	" \x01(\x03R\x05after\x12\x14\n" +
-	"\x05since\x18\v \x01(\x03R\x05since\"k\n" +
+	"\x05since\x18\v \x01(\x03R\x05since\"z\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10KIND_SIDE_EFFECT\x10\x01\x12\x10\n" +
 	"\fKIND_FORWARD\x10\x02\x12\x15\n" +
 	"\x11KIND_EVENT_NOTICE\x10\x03\x12\x0e\n" +
 	"\n" +
-	"KIND_PURGE\x10\x04B9Z7github.com/kairn-dev/kairn/proto/kairn/store/v1;storepbb\x06proto3"
+	"KIND_PURGE\x10\x04\x12\r\n" +
+	"\tKIND_MARK\x10\x05B9Z7github.com/kairn-dev/kairn/proto/kairn/store/v1;storepbb\x06proto3"
 
 var (
 	file_kairn_store_v1_record_proto_rawDescOnce sync.Once
