@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/outbox"
 	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/route/routetest"
+	"github.com/kairn-dev/kairn/proxy/shard"
 	"github.com/kairn-dev/kairn/proxy/store/memstore"
 )
 
@@ -37,6 +39,7 @@ type rig struct {
 	pump     *outbox.Pump
 	backfill *eventlog.Backfill
 	stats    outbox.Stats
+	known    atomic.Pointer[route.Catalogue]
 
 	mu    sync.Mutex // protects what follows
 	got   []string
@@ -71,7 +74,8 @@ func run(t *testing.T, s *memstore.Store, c *route.Catalogue) (*rig, func()) {
 	r := &rig{t: t, store: s, fails: map[string]int{}}
 	r.lane = lane.New(log, lane.Config{Store: s, Member: member, MaxWrites: 64, MaxBytes: 1 << 20, Stats: &lane.Stats{}})
 	laneOf := func(entity.Key) *lane.Lane { return r.lane }
-	known := func() (*route.Catalogue, error) { return c, nil }
+	r.known.Store(c)
+	known := func() (*route.Catalogue, error) { return r.known.Load(), nil }
 	r.backfill = eventlog.NewBackfill(log, eventlog.BackfillConfig{States: s, Rows: r.stats.Rows.Load, Catalogue: known, Pause: time.Second})
 	r.pump = outbox.New(log, outbox.Config{
 		Rows: s, Lane: laneOf, Member: member, MinPause: time.Second, MaxPause: time.Minute, MaxTries: 3, MaxRows: 100, Stats: &r.stats,
@@ -189,5 +193,72 @@ func TestNewConsumerIsGivenWhatWasThere(t *testing.T) {
 		process(with, none)
 		process(without, none)
 		process(with, none, "a1", "a2", "a3")
+	})
+}
+
+// TestLongJournal is told in parts, in order, and not from the start after an
+// end in between.
+func TestLongJournal(t *testing.T) {
+	c := catalogue(t, consumed)
+	var all []string
+	for i := range 200 {
+		all = append(all, fmt.Sprint("a", i+1))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		r, end := run(t, s, c)
+		r.want() // the consumer is known before there are events
+		r.fails["a100"] = 100
+		r.emit(a, true, 1, 200)
+		r.want(all[:100]...)
+		end()
+		r, end = run(t, s, c)
+		defer end()
+		r.want(all[64:]...)
+	})
+}
+
+// TestConsumerIsKnownByShard has a shard move to a member whose function doesn't
+// have the consumer, and come back: all of it is told again, of others nothing.
+func TestConsumerIsKnownByShard(t *testing.T) {
+	with, without := catalogue(t, consumed), catalogue(t, "")
+	b := entity.Key{Entity: a.Entity, ID: "b"}
+	synctest.Test(t, func(t *testing.T) {
+		r, end := run(t, memstore.New(), with)
+		defer end()
+		r.emit(a, true, 1, 1)
+		r.want("a1")
+		r.emit(b, true, 1, 1)
+		r.want("b1")
+		move := func(c *route.Catalogue) {
+			r.pump.Close(shard.Of(a))
+			r.known.Store(c)
+			r.pump.Open(shard.Of(a), true)
+			synctest.Wait()
+		}
+		move(without)
+		r.emit(a, false, 2, 1)
+		move(with)
+		r.want("a1", "a2")
+		move(with)
+		r.want()
+	})
+}
+
+// TestConsumerThatComesLater has the function come back with a consumer, while
+// its shards are open.
+func TestConsumerThatComesLater(t *testing.T) {
+	with, without := catalogue(t, consumed), catalogue(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		r, end := run(t, memstore.New(), without)
+		defer end()
+		r.emit(a, false, 1, 2)
+		r.want()
+		r.pump.Hold()
+		r.known.Store(with)
+		r.emit(a, true, 3, 1) // which comes before the proxy has looked at what was there
+		r.want()
+		r.backfill.Wake()
+		r.want("a1", "a2", "a3")
 	})
 }

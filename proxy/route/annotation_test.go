@@ -4,6 +4,7 @@ package route
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +27,10 @@ const annotations = `
 	message OfFile { Acl acl = 4; }
 	message OfMessage { Bearer jwt = 1; }
 	message OfService { int32 type = 1; Acl acl = 3; }
-	message OfMethod { Jwt jwt = 3; Generator entity = 4; Acl acl = 5; }
+	message Source { string consumer_group = 1; string topic = 2; string event_sourced_entity = 3; string value_entity = 4; bool ignore = 5; }
+	message Destination { string topic = 1; }
+	message Eventing { Source in = 1; Destination out = 2; }
+	message OfMethod { Eventing eventing = 1; Jwt jwt = 3; Generator entity = 4; Acl acl = 5; }
 	extend google.protobuf.FieldOptions { Key field = 1080; }
 	extend google.protobuf.FileOptions { OfFile file = 1080; }
 	extend google.protobuf.MessageOptions { OfMessage message = 1080; }
@@ -82,6 +86,32 @@ func TestNewKey(t *testing.T) {
 	m := c.Method("/x.S/Create")
 	if key, err := m.Key(nil); !m.NewKey || key != "" || err != nil {
 		t.Errorf("new key: %t, key %q, %v", m.NewKey, key, err)
+	}
+}
+
+func TestConsumersOfALaterGeneration(t *testing.T) {
+	const action = "kalix.component.action.Actions"
+	entities := []dialect.Entity{{Type: events, Service: "x.S", PersistenceID: "s"}, {Type: action, Service: "x.A"}}
+	parse := func(eventing string) (*Catalogue, error) {
+		return ParseDialect(laterSpec(t, dialect.Kalix, keyed+`service S { rpc Do(K) returns (K); }
+			service A { rpc On(K) returns (K) { option (later.method).eventing = {`+eventing+`}; } }`, entities...), all)
+	}
+	c, err := parse(`in: { event_sourced_entity: "s" }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if to := c.Entities()[0].Consumers; len(to) != 1 || to[0].Service != "x.A" || to[0].Method("type.googleapis.com/x.K").Name != "On" {
+		t.Errorf("consumers %v", to)
+	}
+	for eventing, want := range map[string]string{
+		`in: { value_entity: "s" }`:           "a source of kind 4",
+		`in: { topic: "t" }`:                  "topics are not supported",
+		`in: { event_sourced_entity: "nope"}`: `persistence id "nope"`,
+		`out: { topic: "t" }`:                 "publishes its replies",
+	} {
+		if _, err := parse(eventing); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.A/On") {
+			t.Errorf("%s: %v, want %s", eventing, err, want)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ func TestKeyFields(t *testing.T) {
 	c := routetest.Catalogue(t, text, map[string]string{
 		"shop.Carts": route.EventSourced, "shop.Names": route.ValueEntity, "shop.Votes": route.CRDT,
 	})
-	want := map[string]string{"shop.Carts/ Get": "2", "shop.Carts/ Add": "4,3", "shop.Names/ Get": "2"}
+	want := map[string]string{"shop.Carts/p Get": "2", "shop.Carts/p Add": "4,3", "shop.Names/p Get": "2"}
 	if got := c.KeyFields(); !maps.Equal(got, want) {
 		t.Errorf("KeyFields() = %v, want %v", got, want)
 	}
