@@ -124,7 +124,8 @@
 // It is called with each event of that type at least once; a method that takes a
 // google.protobuf.Any is called with those that no other method of the service
 // takes, whatever is in them. [OriginOf] says which event it is, and whose. An event
-// that the method refuses comes again. Events in JSON are made with [JSON] and read
+// that the method refuses comes again. Package sdktest gives events to the unary
+// methods that take them. Events in JSON are made with [JSON] and read
 // with [ReadJSON].
 //
 // # What a command may do

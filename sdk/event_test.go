@@ -160,3 +160,29 @@ func TestMethodTakesAnyEvent(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEventsReachTheirConsumer has package sdktest give them to it.
+func TestEventsReachTheirConsumer(t *testing.T) {
+	l := &listener{}
+	entity, _ := notebooks(noteInJSON)
+	log := entity.(sdk.EventSourced[*notebook])
+	log.PersistenceID = "eventlogeventing-two"
+	proxy := sdktest.New(t, log, sdk.Action{Service: &eventlogeventing.EventLogSubscriberModel_ServiceDesc, Server: l})
+	client := eventlogeventing.NewEventSourcedEntityTwoClient(proxy)
+	for _, text := range []string{"milk", "tea"} {
+		if _, err := client.EmitJsonEvent(t.Context(), &eventlogeventing.JsonEvent{Id: "a", Message: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := noteInJSON("tea")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := l.origin; !proto.Equal(l.took, want) || o.ID != "a#2" || o.Log != log.PersistenceID || o.Instance != "a" || o.TypeURL != want.GetTypeUrl() {
+		t.Errorf("took %v of %+v", l.took, l.origin)
+	}
+	sent := proxy.Sent()
+	if len(sent) != 2 || !sent[1].Event || sent[1].Method != eventlogeventing.EventLogSubscriberModel_ProcessAnyEvent_FullMethodName {
+		t.Errorf("sent %v", sent)
+	}
+}

@@ -49,7 +49,8 @@ func unpack(reply *cloudstate.Reply, out any, fullMethod string) error {
 // An outcome is what a command came to, of whatever protocol.
 type outcome struct {
 	effects []*cloudstate.SideEffect
-	goesOn  bool // streamed command of a CRDT: there is more to come
+	events  []event // that were stored
+	goesOn  bool    // streamed command of a CRDT: there is more to come
 
 	// At most one of these is set.
 	reply   *cloudstate.Reply
@@ -71,19 +72,24 @@ func (p *Proxy) call(ctx context.Context, fullMethod string, in proto.Message, m
 
 // run lets the function handle a command.
 func (p *Proxy) run(ctx context.Context, fullMethod string, in proto.Message, md *cloudstate.Metadata) (*outcome, error) {
+	payload, err := anypb.New(in)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return p.runWith(ctx, fullMethod, payload, md)
+}
+
+// runWith lets the function handle a command with that payload.
+func (p *Proxy) runWith(ctx context.Context, fullMethod string, payload *anypb.Any, md *cloudstate.Metadata) (*outcome, error) {
 	service, name := split(fullMethod)
 	e := p.entities[service]
 	if e == nil {
 		return nil, status.Errorf(codes.Unimplemented, "no entity of the function serves %s", fullMethod)
 	}
-	payload, err := anypb.New(in)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
 	if e.GetEntityType() == actionType {
 		return p.act(ctx, &cloudstate.ActionCommand{ServiceName: service, Name: name, Payload: payload, Metadata: md})
 	}
-	id, err := entityKey(in)
+	id, err := entityKey(decode(payload)[0])
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
@@ -99,6 +105,7 @@ func split(fullMethod string) (service, name string) {
 // if there is none.
 func (p *Proxy) follow(ctx context.Context, o *outcome, depth int) (*cloudstate.Reply, error) {
 	p.runEffects(ctx, o.effects, depth)
+	p.tell(ctx, o.events, depth)
 	switch {
 	case o.failure != nil:
 		return nil, status.Error(codes.Unknown, o.failure.GetDescription())

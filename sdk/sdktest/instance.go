@@ -80,6 +80,7 @@ func (i *instance) handleOne(ctx context.Context, c *cloudstate.Command) (*outco
 	}
 	i.commands++
 	c.Id = i.commands
+	before := len(i.events)
 	a := i.stream.exchange(c)
 	switch {
 	case a.fault != nil:
@@ -92,6 +93,11 @@ func (i *instance) handleOne(ctx context.Context, c *cloudstate.Command) (*outco
 	a.reply, a.forward, a.failure = a.action.GetReply(), a.action.GetForward(), a.action.GetFailure()
 	if a.failure == nil {
 		a.store()
+		for n, e := range i.events[before:] {
+			if e != nil {
+				a.events = append(a.events, event{i, before + n + 1, e})
+			}
+		}
 	} else if a.failure.GetRestart() {
 		i.end()
 	}

@@ -21,7 +21,8 @@
 // a fault of the function one with code Internal. After a fault, or a refusal
 // of a command that had emitted events, the instance starts anew. Effects and
 // forwards to entities and unary actions of the same function are carried out,
-// in order and before the reply; all of them are recorded, see [Proxy.Sent].
+// in order and before the reply, and events are given to unary methods of it that
+// consume them; all of that is recorded, see [Proxy.Sent].
 package sdktest
 
 import (
@@ -29,7 +30,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -47,6 +47,8 @@ type Proxy struct {
 	function services
 	entities map[string]*cloudstate.Entity // by service
 
+	consumers []*consumer
+
 	mu        sync.Mutex           // protects what follows
 	instances map[string]*instance // by persistence id and key
 	streams   map[streamedCall]bool
@@ -54,11 +56,12 @@ type Proxy struct {
 }
 
 // Sent is a command that a command of the function asked for, as a forward or
-// an effect.
+// an effect, or led to by an event.
 type Sent struct {
 	Method      string // full name, such as /shop.ShoppingCart/AddItem
 	Message     proto.Message
 	Forward     bool // instead of a reply
+	Event       bool // that the method consumes
 	Synchronous bool // an effect that the reply waits for
 }
 
@@ -104,6 +107,7 @@ func Open(log *slog.Logger, entities ...sdk.Entity) (*Proxy, error) {
 	}
 	for _, e := range spec.GetEntities() {
 		p.entities[e.GetServiceName()] = e
+		p.consumers = append(p.consumers, consumersOf(e.GetServiceName())...)
 	}
 	return p, nil
 }
@@ -205,7 +209,7 @@ func (p *Proxy) Value(persistenceID, id string) proto.Message {
 	return decode(i.value)[0]
 }
 
-// Sent returns all forwards and effects so far.
+// Sent returns all forwards, effects and events so far.
 func (p *Proxy) Sent() []Sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -233,7 +237,7 @@ func (p *Proxy) find(persistenceID, id, entityType string) *instance {
 func decode(payloads ...*anypb.Any) []proto.Message {
 	var messages []proto.Message
 	for _, a := range payloads {
-		if strings.HasPrefix(a.GetTypeUrl(), "json.cloudstate.io/") {
+		if isJSON(a) {
 			messages = append(messages, proto.CloneOf(a))
 			continue
 		}
