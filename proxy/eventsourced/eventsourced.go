@@ -87,9 +87,9 @@ func (m *Message) refuse(f *Failure) (instance.Decision, error) {
 
 // delete ends the history of the instance at last, the position after the events
 // of the message, if it has any. The function is to know nothing of it.
-func (*Message) delete(d instance.Decision, last entity.Seq) instance.Decision {
+func (m *Message) delete(d instance.Decision, last entity.Seq) instance.Decision {
 	if last > 0 {
-		d.Write.Snapshot = &entity.Snapshot{Seq: last, Deleted: true}
+		d.Write.Snapshot, d.Keep = &entity.Snapshot{Seq: last, Deleted: true}, m.Keep
 	}
 	d.Restart = true
 	return d

@@ -4,6 +4,7 @@ package eventsourced
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/wire"
@@ -20,7 +21,9 @@ type Message struct {
 	Refused   *Failure       // the failure action, if that is the reply
 	Events    []entity.Payload
 	Snapshot  *entity.Payload
-	Deleted   bool // whether the instance is to be deleted; later generations have that
+
+	Deleted bool          // whether the instance is to be deleted; later generations have that
+	Keep    time.Duration // how long its events are to stay then; 0 if the function doesn't say
 
 	Failed *Failure // set if the message is a failure and no reply
 }
@@ -71,7 +74,8 @@ func (m *Message) reply(msg []byte) error {
 			}
 			err = wire.Payload(r.Value(), m.Snapshot)
 		case r.Bytes(6):
-			m.Deleted, err = true, wire.Skip(r.Value()) // after how long nobody can want the events any more
+			m.Deleted = true
+			m.Keep, err = wire.Duration(r.Value())
 		}
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -228,8 +229,20 @@ func TestWhatLaterGenerationsHave(t *testing.T) {
 		want eventsourced.Message
 	}{
 		{
-			"a deletion", []byte{0x0a, 0x06, 0x08, 0x03, 0x32, 0x02, 0x08, 0x07},
+			"a deletion", []byte{0x0a, 0x04, 0x08, 0x03, 0x32, 0x00},
 			eventsourced.Message{Replied: true, CommandID: 3, Deleted: true},
+		},
+		{
+			"a deletion with a time", []byte{0x0a, 0x08, 0x08, 0x03, 0x32, 0x04, 0x08, 0x07, 0x10, 0x05},
+			eventsourced.Message{Replied: true, CommandID: 3, Deleted: true, Keep: 7*time.Second + 5},
+		},
+		{
+			"a deletion with a time that has passed", []byte{0x0a, 0x0f, 0x08, 0x03, 0x32, 0x0b, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01},
+			eventsourced.Message{Replied: true, CommandID: 3, Deleted: true},
+		},
+		{
+			"a deletion with a time that nobody lives to see", []byte{0x0a, 0x0b, 0x08, 0x03, 0x32, 0x07, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+			eventsourced.Message{Replied: true, CommandID: 3, Deleted: true, Keep: 100 * 365 * 24 * time.Hour},
 		},
 		{
 			"a code", []byte{0x12, 0x05, 0x12, 0x01, 'd', 0x20, 0x05},

@@ -63,14 +63,6 @@ func (c *Command) expired(now time.Time) error {
 	}
 }
 
-// A Decision is what the protocol of an entity type makes of an answer of the
-// function.
-type Decision struct {
-	Outcome entity.Outcome
-	Write   entity.Write // is empty if there is nothing to store
-	Restart bool         // whether the function asks to be loaded again
-}
-
 type state uint8
 
 const (

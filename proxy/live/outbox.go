@@ -3,6 +3,7 @@
 package live
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,8 +22,8 @@ type Outbox interface {
 	Full(source entity.Key) bool
 }
 
-// purgeAfter is how long the events of an instance stay that was deleted: whoever
-// is told of them has that long to take them in.
+// purgeAfter is how long the events of an instance stay that was deleted, unless
+// the function says so: whoever is told of them has that long to take them in.
 const purgeAfter = 24 * time.Hour
 
 // asks is the metadata of an effect by which the function asks that it is not
@@ -51,7 +52,7 @@ func (in *awake) enlist(c *instance.Command, d *instance.Decision) {
 		rows = append(rows, in.notices(d.Write.Events, row.Depth)...)
 	}
 	if gone {
-		rows = append(rows, entity.OutboxRow{Source: in.key, Kind: entity.Purge, Seq: d.Write.Snapshot.Seq, Due: now.Add(purgeAfter)})
+		rows = append(rows, entity.OutboxRow{Source: in.key, Kind: entity.Purge, Seq: d.Write.Snapshot.Seq, Due: now.Add(cmp.Or(d.Keep, purgeAfter))})
 	}
 	var left []entity.Effect
 	for _, e := range o.Effects {

@@ -4,6 +4,7 @@ package live_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
 	"github.com/kairn-dev/kairn/proxy/live/livetest"
@@ -14,6 +15,18 @@ import (
 // reply. The function begins with nothing then, the numbers of events go on, and
 // what was before is to be removed later.
 func TestDeletedInstanceIsPurged(t *testing.T) {
+	for name, tt := range map[string]struct {
+		duration []byte
+		keep     time.Duration
+	}{
+		"a day later":               {nil, 24 * time.Hour},
+		"when the function says so": {[]byte{0x08, 0x07}, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) { purged(t, tt.duration, tt.keep) })
+	}
+}
+
+func purged(t *testing.T, duration []byte, keep time.Duration) {
 	bubble(t, func(t *testing.T, r *rig) {
 		r.fill("a", nil, event(1, "1"), event(2, "2"))
 		c := r.submit("a", "3")
@@ -21,7 +34,8 @@ func TestDeletedInstanceIsPurged(t *testing.T) {
 		s.events(1, "1", "2")
 		s.command(1, "3")
 		out := livetest.Reply(1, "gone", "3")
-		out.GetReply().ProtoReflect().SetUnknown([]byte{6<<3 | 2, 0})
+		out.GetReply().ProtoReflect().SetUnknown(append([]byte{6<<3 | 2, byte(len(duration))}, duration...))
+		due := time.Now().Add(keep)
 		s.send(out)
 		c.replied("gone")
 		again := r.accept()
@@ -35,8 +49,8 @@ func TestDeletedInstanceIsPurged(t *testing.T) {
 			t.Errorf("snapshot %+v, %v; %d events", snapshot, err, len(r.stored("a")))
 		}
 		for row, err := range r.store.Outbox(t.Context(), 0, shard.Count-1) {
-			if err != nil || row.Kind != entity.Purge || row.Seq != 3 || row.Due.IsZero() {
-				t.Errorf("row %+v, %v", row, err)
+			if err != nil || row.Kind != entity.Purge || row.Seq != 3 || !row.Due.Equal(due) {
+				t.Errorf("row %+v, %v; want it due at %v", row, err, due)
 			}
 		}
 		r.ending(s, again)

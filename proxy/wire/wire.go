@@ -12,6 +12,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 	"unsafe"
 
@@ -107,6 +108,26 @@ func Skip(msg []byte) error {
 		continue
 	}
 	return r.Err()
+}
+
+// maxDuration is what a longer one is taken for: a hundred years.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+// Duration reads a google.protobuf.Duration. A negative one is 0, and one that is
+// too long to be meant a hundred years.
+func Duration(msg []byte) (time.Duration, error) {
+	var seconds, nanos int64
+	r := NewReader(msg)
+	for r.Next() {
+		switch {
+		case r.Varint(1):
+			seconds = int64(r.Uint())
+		case r.Varint(2):
+			nanos = int64(int32(r.Uint()))
+		}
+	}
+	seconds = min(max(seconds, 0), int64(maxDuration/time.Second))
+	return max(0, time.Duration(seconds)*time.Second+time.Duration(nanos)), r.Err()
 }
 
 // Payload reads a google.protobuf.Any into p.
