@@ -12,9 +12,7 @@ package function
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -124,41 +122,6 @@ func withDependencies(file protoreflect.FileDescriptor) *descriptorpb.FileDescri
 	}
 	add(file)
 	return set
-}
-
-type entity struct {
-	cloudstate.UnimplementedEventSourcedServer
-	reply, event *anypb.Any
-}
-
-// Handle serves one instance. The messages are used again for each command:
-// grpc-go has encoded one before Send returns.
-func (e *entity) Handle(s grpc.BidiStreamingServer[cloudstate.EventSourcedStreamIn, cloudstate.EventSourcedStreamOut]) error {
-	var in cloudstate.EventSourcedStreamIn
-	events := []*anypb.Any{e.event}
-	reply := &cloudstate.EventSourcedReply{ClientAction: &cloudstate.ClientAction{
-		Action: &cloudstate.ClientAction_Reply{Reply: &cloudstate.Reply{Payload: e.reply}},
-	}}
-	out := &cloudstate.EventSourcedStreamOut{Message: &cloudstate.EventSourcedStreamOut_Reply{Reply: reply}}
-	for {
-		if err := s.RecvMsg(&in); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		cmd := in.GetCommand()
-		if cmd == nil {
-			continue
-		}
-		reply.CommandId = cmd.GetId()
-		reply.Events = nil
-		if cmd.GetName() == "Do" {
-			reply.Events = events
-		}
-		if err := s.Send(out); err != nil {
-			return err
-		}
-	}
 }
 
 // Direct is the service without a proxy: what gRPC alone costs.
