@@ -73,15 +73,27 @@ func cartName(round, cart int) string { return fmt.Sprintf("round-%d-cart-%d", r
 // calls, and returns a connection to what is there then.
 func killOnce(t *testing.T, s *stage.Stage, conn *grpc.ClientConn, rnd *rand.Rand, h *history, round int) *grpc.ClientConn {
 	t.Helper()
+	return interrupt(t, s, conn, rnd, rnd.IntN(300), func(ctx context.Context, client int, r *rand.Rand, answered chan<- struct{}) {
+		load(ctx, conn, r, h, round, client, answered)
+	})
+}
+
+// interrupt has clients, each of which says when it was answered, until ctx ends.
+// After so many answers it kills the function or everything, and returns a
+// connection to what is there then.
+func interrupt(t *testing.T, s *stage.Stage, conn *grpc.ClientConn, rnd *rand.Rand, after int,
+	client func(ctx context.Context, i int, r *rand.Rand, answered chan<- struct{}),
+) *grpc.ClientConn {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	calls := make(chan struct{}) // a client has got an answer
+	answered := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range clients {
 		r := rand.New(rand.NewPCG(rnd.Uint64(), 0))
-		wg.Go(func() { load(ctx, conn, r, h, round, i, calls) })
+		wg.Go(func() { client(ctx, i, r, answered) })
 	}
-	for range rnd.IntN(300) {
-		<-calls
+	for range after {
+		<-answered
 	}
 	killFunction := rnd.IntN(4) == 0
 	if killFunction {
@@ -92,8 +104,8 @@ func killOnce(t *testing.T, s *stage.Stage, conn *grpc.ClientConn, rnd *rand.Ran
 		s.Kill()
 	}
 	cancel()
-	go func() { wg.Wait(); close(calls) }()
-	for range calls { // the last answers
+	go func() { wg.Wait(); close(answered) }()
+	for range answered { // the last ones
 	}
 	if killFunction {
 		return conn

@@ -125,37 +125,12 @@ func TestEverythingHappensOnce(t *testing.T) {
 // connection to what is there then.
 func orderAndKill(t *testing.T, s *stage.Stage, conn *grpc.ClientConn, rnd *rand.Rand, l *ledger) *grpc.ClientConn {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	placed := make(chan struct{})
-	var wg sync.WaitGroup
-	for range clients {
-		r := rand.New(rand.NewPCG(rnd.Uint64(), 0))
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				l.place(ctx, conn, r, l.take(r))
-				placed <- struct{}{}
-			}
-		})
-	}
-	for range 30 + rnd.IntN(100) {
-		<-placed
-	}
-	killFunction := rnd.IntN(4) == 0
-	if killFunction {
-		if err := s.KillFunction(); err != nil {
-			t.Fatal(err)
+	return interrupt(t, s, conn, rnd, 30+rnd.IntN(100), func(ctx context.Context, _ int, r *rand.Rand, answered chan<- struct{}) {
+		for ctx.Err() == nil {
+			l.place(ctx, conn, r, l.take(r))
+			answered <- struct{}{}
 		}
-	} else {
-		s.Kill()
-	}
-	cancel()
-	go func() { wg.Wait(); close(placed) }()
-	for range placed { // the last ones
-	}
-	if killFunction {
-		return conn
-	}
-	return begin(t, s)
+	})
 }
 
 // wantTotals waits until the accounts have what was put into the cart, and wants
