@@ -83,9 +83,11 @@ func initialWith(service, key string, seq int64, state string) *streamIn {
 	return in
 }
 
-func stored(seq int64, value string) *streamIn {
+func stored(seq int64, value string) *streamIn { return storedAs(seq, persisted(value)) }
+
+func storedAs(seq int64, payload *anypb.Any) *streamIn {
 	return &streamIn{Message: &cloudstate.EventSourcedStreamIn_Event{
-		Event: &cloudstate.EventSourcedEvent{Sequence: seq, Payload: persisted(value)},
+		Event: &cloudstate.EventSourcedEvent{Sequence: seq, Payload: payload},
 	}}
 }
 
@@ -143,12 +145,8 @@ func reply(id int64, text string, parts ...part) *streamOut {
 
 // forwarded lets the second entity answer the command.
 func forwarded(id int64, key string, parts ...part) *streamOut {
-	return forwardedTo(id, twoService, "Call", key, parts...)
-}
-
-func forwardedTo(id int64, service, name, key string, parts ...part) *streamOut {
 	return replyWith(id, &cloudstate.ClientAction{Action: &cloudstate.ClientAction_Forward{
-		Forward: &cloudstate.Forward{ServiceName: service, CommandName: name, Payload: pack(request(key))},
+		Forward: &cloudstate.Forward{ServiceName: twoService, CommandName: "Call", Payload: pack(request(key))},
 	}}, parts...)
 }
 
@@ -165,13 +163,6 @@ func replyWith(id int64, a *cloudstate.ClientAction, parts ...part) *streamOut {
 		p(r)
 	}
 	return &streamOut{Message: &cloudstate.EventSourcedStreamOut_Reply{Reply: r}}
-}
-
-// crashed says that the function can't go on.
-func crashed(id int64, description string) *streamOut {
-	return &streamOut{Message: &cloudstate.EventSourcedStreamOut_Failure{
-		Failure: &cloudstate.Failure{CommandId: id, Description: description},
-	}}
 }
 
 func persisted(value string) *anypb.Any { return pack(&eventsourced.Persisted{Value: value}) }

@@ -109,11 +109,13 @@ func commandOf(name string, id int64, key string, actions ...*action) *streamIn 
 type part func(*cloudstate.ValueEntityReply)
 
 func updated(value string) part {
-	return func(r *cloudstate.ValueEntityReply) {
-		r.StateAction = &cloudstate.ValueEntityAction{Action: &cloudstate.ValueEntityAction_Update{
-			Update: &cloudstate.ValueEntityUpdate{Value: persisted(value)},
-		}}
-	}
+	return func(r *cloudstate.ValueEntityReply) { r.StateAction = updateTo(persisted(value)) }
+}
+
+func updateTo(value *anypb.Any) *cloudstate.ValueEntityAction {
+	return &cloudstate.ValueEntityAction{Action: &cloudstate.ValueEntityAction_Update{
+		Update: &cloudstate.ValueEntityUpdate{Value: value},
+	}}
 }
 
 func deleted() part {

@@ -39,12 +39,6 @@ func opened(t *suite.T, service, key string) *connection {
 	return openedBy(t, service, initial(service, key))
 }
 
-// openedWith waits for the stream that the proxy opens for an instance of which
-// that is stored.
-func openedWith(t *suite.T, service, key, value string) *connection {
-	return openedBy(t, service, initialWith(service, key, value))
-}
-
 func openedBy(t *suite.T, service string, init *streamIn) *connection {
 	key := init.GetInit().GetEntityId()
 	c := &connection{t.Connection(handle, service, key), key, 0}
