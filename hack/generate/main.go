@@ -10,37 +10,28 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
-	"github.com/bufbuild/protocompile/linker"
-	"github.com/bufbuild/protocompile/protoutil"
 	_ "google.golang.org/genproto/googleapis/api/annotations" // google/api/*.proto
 	_ "google.golang.org/genproto/googleapis/api/httpbody"    // google/api/httpbody.proto
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
-	"google.golang.org/protobuf/types/pluginpb"
+
+	"github.com/kairn-dev/kairn/hack/generate/plugin"
 )
 
 const module = "github.com/kairn-dev/kairn"
 
 // roots are the folders that imports are relative to, first match wins.
 var roots = []string{"proto", "."}
-
-// plugins are the generators, run as tools pinned in go.mod.
-var plugins = []string{"protoc-gen-go", "protoc-gen-go-grpc"}
 
 func main() {
 	check := flag.Bool("check", false, "write nothing; fail if a generated file is not up to date")
@@ -87,22 +78,12 @@ func generated(ctx context.Context, names []string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &pluginpb.CodeGeneratorRequest{
-		FileToGenerate: names,
-		Parameter:      proto.String("module=" + module),
-		ProtoFile:      withDependencies(files),
-	}
+	code, err := plugin.Generate(ctx, files, "module="+module)
 	all := map[string]string{}
-	for _, p := range plugins {
-		resp, err := call(ctx, p, req)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
-		}
-		for _, f := range resp.File {
-			all[filepath.FromSlash(f.GetName())] = f.GetContent()
-		}
+	for name, content := range code {
+		all[filepath.FromSlash(name)] = content
 	}
-	return all, nil
+	return all, err
 }
 
 // compare returns the paths, sorted, of the files that are not as in want, and
@@ -179,48 +160,4 @@ func linked(path string) (protocompile.SearchResult, error) {
 		return protocompile.SearchResult{}, err
 	}
 	return protocompile.SearchResult{Desc: fd}, nil
-}
-
-// withDependencies returns files and all that they import, imports first.
-func withDependencies(files linker.Files) []*descriptorpb.FileDescriptorProto {
-	var all []*descriptorpb.FileDescriptorProto
-	seen := map[string]bool{}
-	var add func(fd protoreflect.FileDescriptor)
-	add = func(fd protoreflect.FileDescriptor) {
-		if seen[fd.Path()] {
-			return
-		}
-		seen[fd.Path()] = true
-		for i := range fd.Imports().Len() {
-			add(fd.Imports().Get(i).FileDescriptor)
-		}
-		all = append(all, protoutil.ProtoFromFileDescriptor(fd))
-	}
-	for _, f := range files {
-		add(f)
-	}
-	return all
-}
-
-// call gives req to a plugin and returns its answer.
-func call(ctx context.Context, plugin string, req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
-	in, err := proto.Marshal(req)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, "go", "tool", plugin)
-	cmd.Stdin = bytes.NewReader(in)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, err
-	}
-	resp := new(pluginpb.CodeGeneratorResponse)
-	if err := proto.Unmarshal(out, resp); err != nil {
-		return nil, err
-	}
-	if resp.Error != nil {
-		return nil, errors.New(resp.GetError())
-	}
-	return resp, nil
 }
