@@ -48,7 +48,13 @@ func New(next Carrier) *Gate { return &Gate{next: next} }
 
 // rules are those of a catalogue: the methods whose requests have any, by
 // service and name.
-type rules map[string]map[string]*rule
+type rules map[string]map[string]request
+
+// A request is what a method takes. Its rule is nil if it has none.
+type request struct {
+	*rule
+	streamed bool
+}
 
 // A rule is all the rules of a message.
 type rule struct {
@@ -79,9 +85,9 @@ func (g *Gate) Use(c *route.Catalogue) []string {
 		}
 		service := string(m.Parent().FullName())
 		if all[service] == nil {
-			all[service] = make(map[string]*rule)
+			all[service] = make(map[string]request)
 		}
-		all[service][string(m.Name())] = r
+		all[service][string(m.Name())] = request{r, m.IsStreamingClient()}
 	}
 	g.rules.Store(&all)
 	return problems
@@ -104,11 +110,11 @@ func newRule(c *route.Catalogue, in protoreflect.MessageDescriptor) *rule {
 		in.FullName(), strings.Join(strings.Fields(err.Error()), " "))}
 }
 
-// of returns the rule for a call; nil if there is none.
-func (g *Gate) of(call *entity.Call) *rule {
+// of returns what the method of a call takes.
+func (g *Gate) of(call *entity.Call) request {
 	all := g.rules.Load()
 	if all == nil || len(*all) == 0 {
-		return nil
+		return request{}
 	}
 	return (*all)[call.Service][call.Command]
 }
@@ -156,13 +162,14 @@ func (g *Gate) Submit(call entity.Call, done func(entity.Answer)) {
 // Stream carries out a call for as long as its requests are valid.
 func (g *Gate) Stream(ctx context.Context, call entity.Call, client entity.Exchange) error {
 	r := g.of(&call)
-	if r == nil {
-		return g.next.Stream(ctx, call, client)
-	}
-	if call.Payload == nil && r.broken == nil {
-		client = checked{client, r}
-	} else if err := r.check(call.Payload); err != nil {
-		return err
+	switch {
+	case r.rule == nil:
+	case r.streamed && r.broken == nil:
+		client = checked{client, r.rule}
+	default:
+		if err := r.check(call.Payload); err != nil {
+			return err
+		}
 	}
 	return g.next.Stream(ctx, call, client)
 }

@@ -44,6 +44,7 @@ const shop = `
 		rpc Open(Free) returns (Free);
 		rpc Bad(Broken) returns (Free);
 		rpc Many(stream Item) returns (stream Free);
+		rpc Watch(Item) returns (stream Free);
 	}
 `
 
@@ -186,9 +187,11 @@ func TestEachMessageOfAStreamIsChecked(t *testing.T) {
 		t.Errorf("an invalid one: %v, %d got through", err, next.messages)
 	}
 	before := next.calls
-	call = entity.Call{Service: "shop.S", Command: "Many", Payload: bad}
-	if err := gate.Stream(t.Context(), call, &queue{}); !errors.Is(err, entity.ErrInvalid) || next.calls != before {
-		t.Errorf("the only one: %v", err)
+	for _, only := range [][]byte{bad, {}, nil} { // an empty message has no bytes
+		call = entity.Call{Service: "shop.S", Command: "Watch", Payload: only}
+		if err := gate.Stream(t.Context(), call, &queue{}); !errors.Is(err, entity.ErrInvalid) || next.calls != before {
+			t.Errorf("the only one is %x: %v", only, err)
+		}
 	}
 }
 
