@@ -200,7 +200,9 @@ func TestWrongRulesHarmNobodyElse(t *testing.T) {
 		{"/items/1", `{"id":"a"}`, 200, `{"id":"a","count":1}`},
 		{"/items/0", `{"id":"a"}`, 400, `"field":"count"`},
 		{"/twice", `{"id":"a","count":2}`, 200, `{"id":"a","count":2}`},
+		{"/twice", `{}`, 400, `"field":"count"`},
 		{"/lost/a", `{}`, 404, "nothing at /lost/a"},
+		{"/rules.Rules/Lost", `{"id":"a","count":3}`, 200, `{"id":"a","count":3}`},
 		{"/rules.Rules/Unclear", `{"id":"a"}`, 500, "message rules.Odd can't be checked by its rules"},
 	} {
 		if code, body := post(t, http.DefaultClient, p.http+tt.path, tt.body); code != tt.code || !strings.Contains(body, tt.answer) {

@@ -53,7 +53,7 @@ func (p *Problem) Error() string {
 }
 
 // bindings returns the bindings of a method that are right, and what is wrong
-// with the others.
+// with the others. A method that is left with none is served as one without rules.
 func bindings(m protoreflect.MethodDescriptor) ([]*Binding, []*Problem) {
 	rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
 	if rule == nil || !proto.HasExtension(m.Options(), annotations.E_Http) {
@@ -69,6 +69,9 @@ func bindings(m protoreflect.MethodDescriptor) ([]*Binding, []*Problem) {
 			c.fail("", 0, "an additional binding can't have additional bindings of its own")
 		}
 		c.rule(more)
+	}
+	if len(c.bindings) == 0 {
+		c.bindings = append(c.bindings, defaultBinding(m))
 	}
 	return c.bindings, c.problems
 }

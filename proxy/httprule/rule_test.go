@@ -159,6 +159,16 @@ func TestWrongRuleLeavesTheOthersServing(t *testing.T) {
 	}
 }
 
+func TestMethodWithWrongRulesOnlyHasTheDefaultRoute(t *testing.T) {
+	table, problems := compile(t, `get: "/a/{" additional_bindings { get: "/b/{none}" }`)
+	if len(problems) != 2 {
+		t.Errorf("got problems %v", problems)
+	}
+	if b, _, _ := table.Match("POST", "/shop.Cart/A"); b == nil || !b.Default {
+		t.Errorf("the default route is for %v", b)
+	}
+}
+
 func TestCollisionsAreReportedAndTheLaterRuleHolds(t *testing.T) {
 	table, problems := compile(t,
 		`get: "/x/{id}"`,
