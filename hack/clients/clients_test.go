@@ -293,12 +293,44 @@ func TestCurl(t *testing.T) {
 		{"gRPC-Web as text", []string{"-H", "Content-Type: application/grpc-web-text", "-d", "AAAAAAUKA0Fubg==", "/greet.Greeter/Greet"}, "AAAAAA0KC0hlbGxvLCBBbm4h"},
 		{"probe", []string{"-H", "K-Network-Probe: queue", "/"}, "queue"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			args := append([]string{"-sS", "--max-time", "60"}, tt.args...)
-			args[len(args)-1] = base + args[len(args)-1]
-			if got := run(t, ".", "curl", args...); !strings.HasPrefix(got, tt.want) {
-				t.Errorf("curl %s\nsays %s\nwant %s", strings.Join(tt.args, " "), got, tt.want)
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { curl(t, base, tt.want, tt.args) })
+	}
+}
+
+// curl calls base by curl, whose last argument is a path, and fails unless what it
+// prints begins with want.
+func curl(t *testing.T, base, want string, args []string) {
+	t.Helper()
+	all := append([]string{"-sS", "--max-time", "60"}, args...)
+	all[len(all)-1] = base + all[len(all)-1]
+	if got := run(t, ".", "curl", all...); !strings.HasPrefix(got, want) {
+		t.Errorf("curl %s\nsays %s\nwant %s", strings.Join(args, " "), got, want)
+	}
+}
+
+// TestCurlIsRefused has what the port refuses by itself: pages of others, and
+// messages that are too large.
+func TestCurlIsRefused(t *testing.T) {
+	need(t, "curl")
+	const json = "Content-Type: application/json"
+	base := serve(t, "CORS_ORIGINS=https://shop.example", "MAX_MESSAGE_SIZE=1000")
+	large := `{"name":"` + strings.Repeat("x", 2000) + `"}`
+	asks := func(origin string) []string {
+		return []string{"-X", "OPTIONS", "-o", "/dev/null", "-w", "%{http_code} %header{access-control-allow-origin} %header{access-control-allow-headers}",
+			"-H", "Origin: " + origin, "-H", "Access-Control-Request-Method: POST", "-H", "Access-Control-Request-Headers: zone", "/greetings"}
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"a page may call", asks("https://shop.example"), "204 https://shop.example zone"},
+		{"a page of others", asks("https://other.example"), "403  "},
+		{"its call", []string{"-H", "Origin: https://shop.example", "-w", " %header{access-control-allow-origin}", "-H", json, "-d", `{"name":"Ann"}`, "/greetings"}, `{"text":"Hello, Ann!"} https://shop.example`},
+		{"REST, too large", []string{"-H", json, "-d", large, "/greetings"}, `{"error":{"code":413,"message":"`},
+		{"REST, too large, HTTP/2", []string{"--http2-prior-knowledge", "-H", json, "-d", large, "/greetings"}, `{"error":{"code":413,"message":"`},
+		{"Connect, too large", []string{"-H", json, "-H", "Connect-Protocol-Version: 1", "-d", large, "/greet.Greeter/Greet"}, `{"code":"resource_exhausted","message":"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) { curl(t, base, tt.want, tt.args) })
 	}
 }
