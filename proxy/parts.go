@@ -125,6 +125,7 @@ func newParts(log *slog.Logger, cfg config, n *counters, s store, conn *grpc.Cli
 		Entities: router.ByType{
 			route.Action: actions, route.CRDT: p.replicas, route.EventSourced: p.live, route.ValueEntity: p.live,
 		},
+		Unary:      actions,
 		Streams:    router.StreamsByType{route.Action: actions, route.CRDT: keyed{p.replicas}},
 		Report:     p.reporter.ReportError,
 		EffectTime: effectTime,

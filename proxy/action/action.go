@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,14 @@ type Stats struct {
 type Actions struct {
 	Config
 	submitted atomic.Int64
+	spoken    sync.Pool // of *words
+}
+
+// Words are what is said in a call of one message with one reply, to be used
+// again and again.
+type words struct {
+	command  command
+	response response
 }
 
 // New returns an Actions.
@@ -105,32 +114,31 @@ func contextOf(call *entity.Call) (context.Context, context.CancelFunc) {
 	return limited, func() { release(); cancel() }
 }
 
-// Stream carries out call, of any shape, and returns when it has ended: with
-// nil, or with what the client is to be told. It calls out for each response of
+// Call carries out call, whose method has one message and one reply, and returns
+// the function's answer, or what the client is to be told.
+func (a *Actions) Call(ctx context.Context, m *route.Method, call entity.Call) (entity.Outcome, error) {
+	o, err := a.one(ctx, m.Entity, &call, m.InputURL)
+	failed := err
+	if err == nil {
+		failed = o.Err
+	}
+	a.count(failed)
+	return o, err
+}
+
+// Stream carries out call, whose request, reply or both are streamed, and returns
+// when it has ended: with nil, or with what the client is to be told. It calls out for each response of
 // the function, in order; an error of that ends the call. The messages of a
 // streamed request come from recv, until that returns an error.
 func (a *Actions) Stream(ctx context.Context, m *route.Method, call entity.Call,
 	recv func() ([]byte, error), out func(entity.Outcome) error,
 ) error {
-	err := a.run(ctx, m, &call, recv, out)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &streamed{Actions: a, method: m, call: &call, recv: recv, out: out, cancel: cancel}
+	err := s.run(ctx)
 	a.count(err)
 	return err
-}
-
-func (a *Actions) run(ctx context.Context, m *route.Method, call *entity.Call,
-	recv func() ([]byte, error), out func(entity.Outcome) error,
-) error {
-	if m.ClientStreams || m.ServerStreams {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		s := &streamed{Actions: a, method: m, call: call, recv: recv, out: out, cancel: cancel}
-		return s.run(ctx)
-	}
-	o, err := a.one(ctx, m.Entity, call, m.InputURL)
-	if err != nil {
-		return err
-	}
-	return out(o)
 }
 
 func (a *Actions) count(err error) {
@@ -150,18 +158,25 @@ func (a *Actions) one(ctx context.Context, e *route.Entity, call *entity.Call, u
 	timer := time.AfterFunc(a.Answer, cancel)
 	defer timer.Stop()
 	speech := e.Speech()
-	cmd := command{
+	w, _ := a.spoken.Get().(*words)
+	if w == nil {
+		w = &words{}
+	}
+	defer func() {
+		*w = words{}
+		a.spoken.Put(w)
+	}()
+	w.command = command{
 		part:    first(speech, whole),
 		service: call.Service, name: call.Command, metadata: call.Metadata,
 		payload: entity.Payload{TypeURL: url, Value: call.Payload},
 	}
-	var answer response
 	a.Stats.Requests.Add(1)
-	err := a.Function.Call(limited, speech.Unary, &cmd, &answer)
+	err := a.Function.Call(limited, speech.Unary, &w.command, &w.response)
 	switch {
 	case err == nil:
 		a.Stats.Replies.Add(1)
-		return answer.result(), nil
+		return w.response.result(), nil
 	case limited.Err() != nil && ctx.Err() == nil:
 		return entity.Outcome{}, fmt.Errorf("%s/%s was not answered within %v: %w", call.Service, call.Command, a.Answer, entity.ErrDeadline)
 	default:

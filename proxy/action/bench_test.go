@@ -57,7 +57,7 @@ func overTCP(b *testing.B, f *function) greet.GreeterClient {
 		Answer: time.Minute, Submits: 1000, Stats: &action.Stats{},
 	})
 	calls := router.New(log, router.Config{
-		Catalogue: found, Entities: router.ByType{route.Action: actions}, Streams: actions,
+		Catalogue: found, Entities: router.ByType{route.Action: actions}, Unary: actions, Streams: actions,
 		Report: report, EffectTime: time.Minute, MaxDepth: 8, Stats: &router.Stats{},
 	})
 	edge := serve.NewGRPC(log, found, calls, calls, serve.Options{Drain: time.Millisecond})

@@ -133,6 +133,7 @@ func (r *rig) proxy(t *testing.T, conn *grpc.ClientConn) *grpc.ClientConn {
 	calls := router.New(log, router.Config{
 		Catalogue: found,
 		Entities:  router.ByType{route.Action: r.calls, route.EventSourced: carts{r}},
+		Unary:     r.calls,
 		Streams:   r.calls,
 		Report:    report, EffectTime: time.Minute, MaxDepth: 8, Stats: &r.routed,
 	})

@@ -66,7 +66,16 @@ func (b ByType) Submit(e *route.Entity, id string, cmd *instance.Command) {
 	b[e.Type].Submit(e, id, cmd)
 }
 
-// Streams is where streamed calls go, and calls whose caller can wait.
+// Unary is where calls go that have one message and one reply, and a caller who
+// can wait.
+type Unary interface {
+	// Call carries out a call of m and returns what the function answers. It
+	// doesn't have the streamed calls' way out, since what that costs is felt in
+	// calls that are short.
+	Call(ctx context.Context, m *route.Method, call entity.Call) (entity.Outcome, error)
+}
+
+// Streams is where streamed calls go.
 type Streams interface {
 	// Stream carries out a call of m and returns how it has ended. It calls
 	// out for what the function answers, one after the other; an error of
@@ -99,6 +108,7 @@ type Config struct {
 	Catalogue func() (*route.Catalogue, error)
 
 	Entities   Entities
+	Unary      Unary // of actions; nil if they go to Streams
 	Streams    Streams
 	Outbox     Outbox        // where goes what is stored; nil if nothing is
 	Report     func(string)  // tells the function what it did wrong; must not block

@@ -21,8 +21,21 @@ func (r *Router) Stream(ctx context.Context, call entity.Call, client entity.Exc
 	if call.Key, err = keyOf(method, call.Metadata); err != nil {
 		return err
 	}
+	if r.Unary != nil && !method.ClientStreams && !method.ServerStreams {
+		return r.unary(ctx, method, call, client)
+	}
 	s := &streaming{router: r, call: call, method: method, client: client}
 	return r.Streams.Stream(ctx, method, call, client.Recv, func(o entity.Outcome) error { return s.handle(ctx, o) })
+}
+
+// unary carries out a call of one message with one reply.
+func (r *Router) unary(ctx context.Context, method *route.Method, call entity.Call, client entity.Exchange) error {
+	o, err := r.Unary.Call(ctx, method, call)
+	if err != nil {
+		return err
+	}
+	s := streaming{router: r, call: call, method: method, client: client}
+	return s.handle(ctx, o)
 }
 
 // A streaming is a call that is answered on the goroutine of its caller.

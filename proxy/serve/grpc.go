@@ -79,6 +79,7 @@ type GRPC struct {
 	own       ownServices
 	stopping  chan struct{} // closed when Run begins to end
 	exchanges sync.Pool     // of *exchange
+	clients   sync.Pool     // of *client
 	streams   *streams
 }
 

@@ -18,11 +18,13 @@ import (
 
 // stream serves a call of any shape that a Streamer carries out.
 func (s *GRPC) stream(ctx context.Context, m *route.Method, call entity.Call, stream grpc.ServerStream) error {
-	c := &client{grpc: s, stream: stream, method: m}
+	c := s.newClient(stream, m)
 	if m.ClientStreams || m.ServerStreams {
 		var end func()
 		ctx, end = s.streams.begin(ctx)
 		defer end()
+	} else { // whoever has it has it no longer than the call lasts
+		defer s.keep(c)
 	}
 	var err error
 	if !m.ClientStreams {
@@ -42,6 +44,22 @@ func (s *GRPC) stream(ctx context.Context, m *route.Method, call entity.Call, st
 		return st // what is wrong with the client
 	}
 	return s.failed(stream, m, err)
+}
+
+// newClient returns a client, which may have been used before.
+func (s *GRPC) newClient(stream grpc.ServerStream, m *route.Method) *client {
+	c, _ := s.clients.Get().(*client)
+	if c == nil {
+		c = &client{}
+	}
+	c.grpc, c.stream, c.method = s, stream, m
+	return c
+}
+
+// keep keeps c, which nobody uses any more, for another call.
+func (s *GRPC) keep(c *client) {
+	*c = client{}
+	s.clients.Put(c)
 }
 
 // A client is the client's side of a streamed call.

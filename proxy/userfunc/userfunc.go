@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -28,6 +29,20 @@ import (
 // A Function is the user function behind a connection.
 type Function struct {
 	Conn grpc.ClientConnInterface
+
+	asked sync.Pool // of *asking
+}
+
+// An asking is what a call tells grpc-go to do, to be used again and again.
+type asking struct {
+	to      peer.Peer // known once there is a connection to send on
+	options [2]grpc.CallOption
+}
+
+func newAsking() *asking {
+	a := &asking{}
+	a.options = [...]grpc.CallOption{ownCodec[0], grpc.Peer(&a.to)}
+	return a
 }
 
 // What all streams have in common.
@@ -51,13 +66,19 @@ func (f *Function) Open(ctx context.Context, method string) (live.Stream, error)
 // [entity.ErrUnavailable]; if the function may have got the message by then,
 // the error wraps [entity.ErrUnknownOutcome] too.
 func (f *Function) Call(ctx context.Context, method string, in live.Marshaler, out live.Unmarshaler) error {
-	var to peer.Peer // known once there is a connection to send on
-	err := f.Conn.Invoke(ctx, method, in, out, ownCodec[0], grpc.Peer(&to))
+	a, _ := f.asked.Get().(*asking)
+	if a == nil {
+		a = newAsking()
+	}
+	err := f.Conn.Invoke(ctx, method, in, out, a.options[:]...)
+	sent := a.to.Addr != nil
+	a.to = peer.Peer{}
+	f.asked.Put(a) // once the call has ended, nothing of it is looked at
 	if err == nil {
 		return nil
 	}
 	err = explain(err)
-	if to.Addr != nil && errors.Is(err, entity.ErrUnavailable) {
+	if sent && errors.Is(err, entity.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", entity.ErrUnknownOutcome, err)
 	}
 	return err
