@@ -313,8 +313,8 @@ func curl(t *testing.T, base, want string, args []string) {
 func TestCurlIsRefused(t *testing.T) {
 	need(t, "curl")
 	const json = "Content-Type: application/json"
-	base := serve(t, "CORS_ORIGINS=https://shop.example", "MAX_MESSAGE_SIZE=1000")
-	large := `{"name":"` + strings.Repeat("x", 2000) + `"}`
+	base := serve(t, "CORS_ORIGINS=https://shop.example", "MAX_MESSAGE_SIZE=20000") // what the function says of itself must fit too
+	large := `{"name":"` + strings.Repeat("x", 30_000) + `"}`
 	asks := func(origin string) []string {
 		return []string{"-X", "OPTIONS", "-o", "/dev/null", "-w", "%{http_code} %header{access-control-allow-origin} %header{access-control-allow-headers}",
 			"-H", "Origin: " + origin, "-H", "Access-Control-Request-Method: POST", "-H", "Access-Control-Request-Headers: zone", "/greetings"}
