@@ -35,12 +35,16 @@ func serveTroubled() {
 
 func openTroubled(ctx context.Context, log *slog.Logger, cfg config) (store, error) {
 	s, err := openStore(ctx, log, cfg)
-	return &troubledStore{store: s, had: map[string]bool{}}, err
+	if err != nil {
+		return nil, err
+	}
+	return &troubledStore{store: s, own: s.(own), had: map[string]bool{}}, nil
 }
 
 // A troubledStore fails as package trouble says.
 type troubledStore struct {
 	store
+	own
 
 	mu  sync.Mutex // protects had
 	had map[string]bool
