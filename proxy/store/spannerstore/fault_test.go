@@ -22,14 +22,17 @@ import (
 	"github.com/kairn-dev/kairn/proxy/store/storetest"
 )
 
-// troubled is a network that loses requests and answers of commits and brings
-// some commits twice, lets some wait for others, and breaks off what is read.
-func troubled(rnd *rand.Rand) []option.ClientOption {
-	n := &network{rnd: rnd}
-	return []option.ClientOption{
+// troubled opens the service of s over a network that, once it is open, loses
+// requests and answers of commits and brings some commits twice, lets some wait for
+// others, and breaks off what is read.
+func troubled(t *testing.T, s *Store, seed uint64) *Store {
+	t.Helper()
+	n := &network{rnd: rand.New(rand.NewPCG(seed, 0))}
+	far := another(t, s,
 		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(n.unary)),
-		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(n.stream)),
-	}
+		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(n.stream)))
+	n.bad.Store(true)
+	return far
 }
 
 // What troubled calls end with. The library tries again what was cut, and not what
@@ -40,7 +43,8 @@ var (
 )
 
 type network struct {
-	mu  sync.Mutex // protects rnd
+	bad atomic.Bool // whether there is any trouble
+	mu  sync.Mutex  // protects rnd
 	rnd *rand.Rand
 }
 
@@ -52,7 +56,7 @@ func (n *network) chance(of int) int {
 
 func (n *network) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	call := func() error { return invoke(ctx, method, req, reply, cc, opts...) }
-	if method != commitMethod {
+	if method != commitMethod || !n.bad.Load() {
 		return call()
 	}
 	switch n.chance(10) {
@@ -74,6 +78,9 @@ func (n *network) unary(ctx context.Context, method string, req, reply any, cc *
 }
 
 func (n *network) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if !n.bad.Load() {
+		return open(ctx, desc, cc, method, opts...)
+	}
 	switch n.chance(40) {
 	case 0:
 		return nil, errLost
@@ -130,8 +137,7 @@ func TestStoreWithFaults(t *testing.T) {
 	t.Logf("seed %d", seed)
 	storetest.RunWithFaults(t, func(t *testing.T) storetest.Store {
 		direct := open(t)
-		far := another(t, direct, troubled(rand.New(rand.NewPCG(seed, 0)))...)
-		return behind{tested{far, t}, tested{direct, t}}
+		return behind{tested{troubled(t, direct, seed), t}, tested{direct, t}}
 	})
 }
 
@@ -142,7 +148,7 @@ func TestEveryWriteCountsOnceWhateverIsLost(t *testing.T) {
 	t.Logf("seed %d", seed)
 	s := open(t)
 	at := join(t, s, 2)
-	bad := another(t, s, troubled(rand.New(rand.NewPCG(seed, 0)))...)
+	bad := troubled(t, s, seed)
 	const events = 30
 	ctx, end := context.WithCancel(t.Context())
 	var running, waiting sync.WaitGroup
