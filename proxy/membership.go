@@ -126,7 +126,7 @@ func (s *sole) Join(ctx context.Context, _ *route.Catalogue, k cluster.Keeper, j
 	select {
 	case <-ctx.Done():
 	case <-s.over:
-		return errors.New("the store does not know the lanes of this process any more")
+		return errors.New("the store does not know the lanes of this process any more: another one has opened it, or it was exchanged; start again, once nobody else uses it")
 	}
 	k.Do(member.Output{Do: member.Drop, Member: m})
 	return nil

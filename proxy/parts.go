@@ -43,6 +43,15 @@ type served struct {
 	since     time.Time
 }
 
+// lost returns what follows s when the function can't be called for that reason. A
+// reason that is another one than before doesn't make it a new loss.
+func (s *served) lost(reason error, now time.Time) *served {
+	if s.err != nil {
+		now = s.since
+	}
+	return &served{err: reason, since: now}
+}
+
 // Once is something that happens once.
 type once struct {
 	once sync.Once
@@ -224,7 +233,7 @@ func (p *parts) found(c *route.Catalogue) {
 // lost says that the function can't be called. Streams that are open lead
 // nowhere.
 func (p *parts) lost(reason error) {
-	p.served.Store(&served{err: reason, since: time.Now()})
+	p.served.Store(p.served.Load().lost(reason, time.Now()))
 	p.outbox.Hold()
 	p.grpc.SetServing(false)
 	p.live.Passivate()

@@ -127,9 +127,9 @@ func (a *Actions) Call(ctx context.Context, m *route.Method, call entity.Call) (
 }
 
 // Stream carries out call, whose request, reply or both are streamed, and returns
-// when it has ended: with nil, or with what the client is to be told. It calls out for each response of
-// the function, in order; an error of that ends the call. The messages of a
-// streamed request come from recv, until that returns an error.
+// when it has ended: with nil, or with what the client is to be told. It calls out
+// for each response of the function, in order; an error of that ends the call. The
+// messages of a streamed request come from recv, until that returns an error.
 func (a *Actions) Stream(ctx context.Context, m *route.Method, call entity.Call,
 	recv func() ([]byte, error), out func(entity.Outcome) error,
 ) error {

@@ -13,7 +13,7 @@ import (
 	"github.com/kairn-dev/kairn/proxy/shard"
 )
 
-// Why a row can't be retried or discarded. Package serve turns these into codes.
+// Why a row can't be retried or discarded.
 var (
 	// ErrNoRow reports that there is no such row here: it is done, or another
 	// member has it.

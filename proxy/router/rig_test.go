@@ -133,6 +133,7 @@ func synchronous(id string) entity.Effect {
 type rig struct {
 	*entities
 	t       *testing.T
+	served  *route.Catalogue
 	router  *router.Router
 	reports []string
 	stats   router.Stats
@@ -140,13 +141,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, entities: &entities{
+	r := &rig{t: t, served: catalogue(t), entities: &entities{
 		answer: map[string]entity.Outcome{}, later: map[string]bool{}, writes: map[string]bool{},
 		calls: map[string]entity.Call{}, open: map[string]*instance.Command{},
 	}}
-	c := catalogue(t)
 	r.router = router.New(slog.New(slog.DiscardHandler), router.Config{
-		Catalogue:  func() (*route.Catalogue, error) { return c, nil },
+		Catalogue:  func() (*route.Catalogue, error) { return r.served, nil },
 		Entities:   r.entities,
 		Report:     func(s string) { r.reports = append(r.reports, s) },
 		EffectTime: time.Minute,

@@ -108,7 +108,7 @@ type Config struct {
 	Catalogue func() (*route.Catalogue, error)
 
 	Entities   Entities
-	Unary      Unary // of actions; nil if they go to Streams
+	Unary      Unary // of actions
 	Streams    Streams
 	Outbox     Outbox        // where goes what is stored; nil if nothing is
 	Report     func(string)  // tells the function what it did wrong; must not block

@@ -43,11 +43,7 @@ func TestEffectsRunInOrder(t *testing.T) {
 // TestNewKeys has a method whose commands are for new instances.
 func TestNewKeys(t *testing.T) {
 	r := newRig(t)
-	c, err := r.router.Catalogue()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Lookup(one, "Process").NewKey = true
+	r.served.Lookup(one, "Process").NewKey = true
 	r.call("a")
 	r.call("a")
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)

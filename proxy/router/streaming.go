@@ -21,7 +21,7 @@ func (r *Router) Stream(ctx context.Context, call entity.Call, client entity.Exc
 	if call.Key, err = keyOf(method, call.Metadata); err != nil {
 		return err
 	}
-	if r.Unary != nil && !method.ClientStreams && !method.ServerStreams {
+	if !method.ClientStreams && !method.ServerStreams {
 		return r.unary(ctx, method, call, client)
 	}
 	s := &streaming{router: r, call: call, method: method, client: client}

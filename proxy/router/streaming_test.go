@@ -54,6 +54,7 @@ func (c *reader) Send(payload []byte, md entity.Metadata) error {
 }
 
 func (r *rig) stream(ctx context.Context, s *script, c *reader) error {
+	r.served.Lookup(one, "Process").ServerStreams = true
 	r.router.Streams = s
 	return r.router.Stream(ctx, entity.Call{Service: one, Command: "Process"}, c)
 }
