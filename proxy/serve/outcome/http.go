@@ -5,6 +5,7 @@ package outcome
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -13,6 +14,20 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
+
+// maxRest is how much of a body is read that nobody wants: as much as package http
+// reads of one over HTTP/1.
+const maxRest = 256 << 10
+
+// TakeRest reads what is left of the body of a request that is refused, some of it
+// at least. Over HTTP/2 a client that still sends is told to stop once the handler
+// returns, and some then don't look at the answer. Whoever calls it has set a
+// deadline.
+func TakeRest(r *http.Request) {
+	if r.ProtoMajor == 2 {
+		io.CopyN(io.Discard, r.Body, maxRest) //nolint:errcheck // the answer doesn't depend on it
+	}
+}
 
 // HTTP returns the HTTP status for a code, by the table of google.rpc.Code.
 func HTTP(c codes.Code) int {

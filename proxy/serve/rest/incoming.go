@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/kairn-dev/kairn/proxy/entity"
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 	"github.com/kairn-dev/kairn/proxy/transcode"
 )
 
@@ -51,13 +52,14 @@ func (in *incoming) only() ([]byte, error) {
 	}
 	data, err := in.whole()
 	if err != nil {
+		outcome.TakeRest(in.r)
 		return nil, err
 	}
 	return in.message(transcode.Body{Type: in.kind, Data: data})
 }
 
 // whole returns the body, which must come in time. After a failure the deadline
-// stays, since the server tries to read what is left before it answers.
+// stays, since what is left is read before it is answered.
 func (in *incoming) whole() ([]byte, error) {
 	// Where there are no deadlines, nothing is read from a network.
 	limited := in.patience.SetReadDeadline(time.Now().Add(in.call.handler.options.Patience)) == nil

@@ -256,3 +256,23 @@ func TestCallEndsWithItsClientAndWithTheProxy(t *testing.T) {
 		}
 	}
 }
+
+// TestTheRestOfALargeBodyIsTaken has clients of HTTP/2 that send more than they may:
+// one that is told to stop sending may not look at the answer.
+func TestTheRestOfALargeBodyIsTaken(t *testing.T) {
+	h := newHandler(t, echo, Options{MaxReceive: 100})
+	for _, tt := range []struct{ version, size, left int }{
+		{2, 30_000, 0},
+		{2, 1 << 20, 1<<20 - 256<<10}, // not for ever
+		{1, 30_000, 30_000},           // package http does it
+	} {
+		body := strings.NewReader(strings.Repeat(" ", tt.size))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/carts/1", body)
+		r.ProtoMajor = tt.version
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusRequestEntityTooLarge || body.Len() != tt.left {
+			t.Errorf("HTTP/%d, %d bytes: status %d, %d bytes are left, want %d", tt.version, tt.size, w.Code, body.Len(), tt.left)
+		}
+	}
+}

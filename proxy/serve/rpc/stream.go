@@ -19,6 +19,7 @@ import (
 
 	"github.com/kairn-dev/kairn/proxy/route"
 	"github.com/kairn-dev/kairn/proxy/serve/header"
+	"github.com/kairn-dev/kairn/proxy/serve/outcome"
 )
 
 // A stream is one call.
@@ -177,6 +178,9 @@ func (s *stream) receiveWhole() ([]byte, error) {
 	}
 	s.in.taken = true
 	message, err := readAll(s.in.from, s.in.max)
+	if err != nil {
+		outcome.TakeRest(s.r)
+	}
 	if err == nil && s.in.gzip {
 		message, err = decompress(message, s.in.max)
 	}
